@@ -1,0 +1,86 @@
+"""Labels: a label volume with the meaning of its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kypho.errors import LabelsError, LevelError
+from kypho.space import Volume
+
+__all__ = ["LEVELS", "Labels"]
+
+LEVELS: tuple[str, ...] = (
+    *(f"C{n}" for n in range(1, 8)),
+    *(f"T{n}" for n in range(1, 14)),
+    *(f"L{n}" for n in range(1, 7)),
+)
+"""Vertebral levels from head to tail. T13 and L6 are transitional variants."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Labels:
+    """A label volume and what its numbers mean.
+
+    Attributes:
+        volume: integer label map, unit "label".
+        scheme: "totalsegmentator", "verse", "dicom-seg", or the name of a JSON map.
+        ids: structure name to the label numbers that make it up. Names are levels ("T7"), and
+            "sacrum", "spinal_cord", "spinal_canal", "aorta", "rib_left_7", "lung", ...
+
+    Raises:
+        LabelsError: the volume holds no label at all.
+    """
+
+    volume: Volume
+    scheme: str
+    ids: Mapping[str, tuple[int, ...]]
+
+    def __post_init__(self) -> None:
+        if not self.present_ids:
+            raise LabelsError("the label image is empty (all zero); check that it is the right file")
+
+    @cached_property
+    def present_ids(self) -> frozenset[int]:
+        """Every non-zero number in the volume."""
+        array = self.volume.array
+        if array.dtype.itemsize <= 2 and array.dtype.kind == "u":
+            found = np.nonzero(np.bincount(array.ravel()))[0]
+        else:
+            found = np.unique(array)
+        return frozenset(int(n) for n in found if n != 0)
+
+    def has(self, name: str) -> bool:
+        """True if at least one voxel carries the structure."""
+        return any(n in self.present_ids for n in self.ids.get(name, ()))
+
+    def levels(self) -> tuple[str, ...]:
+        """The vertebral levels present, from head to tail."""
+        return tuple(level for level in LEVELS if self.has(level))
+
+    def mask(self, name: str) -> NDArray[np.bool_]:
+        """Boolean array ``[k, j, i]`` of a structure; all False if it is absent."""
+        wanted = self.ids.get(name, ())
+        if len(wanted) == 1:
+            return np.asarray(self.volume.array == wanted[0])
+        return np.isin(self.volume.array, np.asarray(wanted))
+
+    def names(self, prefix: str) -> tuple[str, ...]:
+        """The present structures whose name starts with `prefix`."""
+        return tuple(name for name in self.ids if name.startswith(prefix) and self.has(name))
+
+    def require_level(self, level: str) -> None:
+        """Raise LevelError, listing what there is, unless the level is present."""
+        if not self.has(level):
+            found = ", ".join(self.levels()) or "none"
+            raise LevelError(f"level {level!r} is not in the labels; found: {found}. Choose one with --level")
+
+    def neighbours(self, level: str) -> tuple[str | None, str | None]:
+        """The present levels directly above and below."""
+        order = self.levels()
+        at = order.index(level)
+        return (order[at - 1] if at else None, order[at + 1] if at + 1 < len(order) else None)

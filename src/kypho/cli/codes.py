@@ -1,0 +1,23 @@
+"""Exit codes. Errors carry theirs (see `kypho.errors`); these are the results that are not errors."""
+
+__all__ = [
+    "EXIT_CANAL_LEAK",
+    "EXIT_INTERRUPTED",
+    "EXIT_NOT_READABLE",
+    "EXIT_OK",
+    "EXIT_RED",
+    "EXIT_REFUSED",
+    "EXIT_UNEXPECTED",
+]
+
+EXIT_OK = 0
+EXIT_REFUSED = 30
+"""`kypho plan`: no acceptable approach; plan.json holds the reasons."""
+EXIT_CANAL_LEAK = 60
+"""`kypho check`: cement in the spinal canal."""
+EXIT_NOT_READABLE = 61
+"""`kypho check`: the canal cannot be read on this CT."""
+EXIT_RED = 62
+"""`kypho follow watch`: a red flag is active."""
+EXIT_UNEXPECTED = 70
+EXIT_INTERRUPTED = 130

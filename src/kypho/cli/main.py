@@ -1,0 +1,52 @@
+"""The `kypho` program: register the commands, turn errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from kypho.cli.codes import EXIT_INTERRUPTED, EXIT_UNEXPECTED
+from kypho.errors import KyphoError
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="kypho",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Plan, assess, rehearse, check and follow percutaneous kyphoplasty. "
+    "Research and education; not a medical device.",
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Shared entry; keeps `kypho` a group even with one command."""
+
+
+def run() -> None:
+    """Run the program and leave with its exit code. No traceback reaches a user unless KYPHO_DEBUG is set."""
+    try:
+        app(standalone_mode=False)
+    except KyphoError as error:
+        _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted; nothing was written", EXIT_INTERRUPTED)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except Exception as error:
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # click's usage errors
+            _fail(f"{error.format_message()} Try 'kypho --help'.", int(error.exit_code))
+        if os.environ.get("KYPHO_DEBUG"):
+            raise
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        _fail(f"unexpected {what}. Set KYPHO_DEBUG=1 and report the traceback", EXIT_UNEXPECTED)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"kypho: {' '.join(message.split())}", err=True)
+    sys.exit(code)
