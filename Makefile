@@ -37,7 +37,7 @@ bench: $(STAMP)
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only
 
 lock: pyproject.toml  ## renew the hashed requirements
-	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras --all-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras --extra dev --extra codecs --extra records --extra postgres --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf build dist kypho-demo .pytest_cache .mypy_cache .ruff_cache
