@@ -1,0 +1,252 @@
+"""The vertebra model: one vertebra in its own frame, with its parts, walls, canal and pedicles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from kypho.anatomy.canal import enclosed_canal
+from kypho.anatomy.distance import local_mask, signed_distance, smooth_distance
+from kypho.anatomy.frame import first_frame, frame_from, local_grid, mid_sagittal
+from kypho.anatomy.labels import Labels
+from kypho.anatomy.parts import Endplate, PosteriorWall, body_mask, endplates, posterior_wall
+from kypho.anatomy.pedicles import Pedicle, Side, find_pedicle, pedicle_region
+from kypho.anatomy.quality import QualityCheck, quality_of, require_complete
+from kypho.space import Frame, Grid, Volume, resample
+
+__all__ = ["ARCH", "BODY", "CANAL", "LEFT_PEDICLE", "RIGHT_PEDICLE", "Vertebra", "build_vertebra"]
+
+BODY, LEFT_PEDICLE, RIGHT_PEDICLE, ARCH, CANAL = 1, 2, 3, 4, 5
+"""Numbers in `Vertebra.regions` and in regions.nii.gz."""
+
+MARGIN_MM = 8.0  # numerics: room around the vertebra on its local grid, wider than any clearance asked for
+SPACING_MM = 0.6  # numerics: below the pixel of a spine CT (0.7), so that the grid adds no error of its own
+COARSE_MM = 1.0  # numerics: enough to find a frame by averaging over thousands of points
+CANAL_OVERHANG_MM = 4.0  # numerics: how far the canal is continued above and below the endplates
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Vertebra:
+    """One vertebra.
+
+    Attributes:
+        level: "T7".
+        frame: origin at the body's centre on the mid-sagittal plane; axes left, posterior, superior.
+        hu: CT on the local grid, axes (superior, posterior, left), isotropic.
+        regions: part numbers on the local grid (1 body, 2 left pedicle, 3 right pedicle, 4 arch, 5 canal).
+        bone_mm: signed distance to the surface of the whole vertebra, positive inside.
+        canal_mm: signed distance to the canal's boundary, positive inside the canal.
+        wall: the posterior wall.
+        inferior, superior: the endplates.
+        pedicles: by side.
+        quality: what was checked, with reasons.
+    """
+
+    level: str
+    frame: Frame
+    hu: Volume
+    regions: Volume
+    bone_mm: Volume
+    canal_mm: Volume
+    wall: PosteriorWall
+    inferior: Endplate
+    superior: Endplate
+    pedicles: Mapping[Side, Pedicle]
+    quality: tuple[QualityCheck, ...]
+
+    @property
+    def grid(self) -> Grid:
+        """The local grid shared by all arrays."""
+        return self.regions.grid
+
+    @cached_property
+    def axes_mm(self) -> list[NDArray[np.float64]]:
+        """Local coordinates of the grid's voxels along (superior, posterior, left)."""
+        return _axes(self.grid, self.frame)
+
+    @cached_property
+    def body(self) -> NDArray[np.bool_]:
+        """Mask of the body on the local grid."""
+        return np.asarray(self.regions.array == BODY)
+
+    @cached_property
+    def body_box_mm(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Smallest and largest local (left, posterior, superior) coordinates of the body.
+
+        Taken at 1 % and 99 % so that a single osteophyte does not move them.
+        """
+        local = self.local_points(BODY)
+        return np.quantile(local, 0.01, axis=0), np.quantile(local, 0.99, axis=0)
+
+    def local_points(self, region: int) -> NDArray[np.float64]:
+        """Local coordinates (n, 3) of a region's voxel centres."""
+        z, y, x = (axis[index] for axis, index in zip(
+            self.axes_mm, np.nonzero(self.regions.array == region), strict=True))
+        return np.column_stack([x, y, z])
+
+    def regions_on(self, grid: Grid) -> Volume:
+        """The part numbers on another grid, such as the CT's."""
+        return resample(self.regions, grid)
+
+
+def build_vertebra(ct: Volume, labels: Labels, level: str, *, spacing_mm: float = SPACING_MM) -> Vertebra:
+    """Build the model of one level.
+
+    1. A rough frame from the deepest bone (the body) and the cord behind it.
+    2. On a coarse local grid: canal, posterior wall, body, endplate planes; the superior axis becomes
+       the bisector of the endplate normals, the sagittal plane the vertebra's plane of symmetry; twice.
+    3. On the fine local grid: the same parts, pedicles with their isthmus, signed distances.
+
+    Args:
+        ct: CT in HU.
+        labels: labels on the same grid.
+        level: "T7".
+        spacing_mm: voxel size of the local grid.
+
+    Raises:
+        LevelError: the level is not in the labels.
+        LevelIncompleteError: the level is cut by the scan's border, merged, in pieces, or lacks a part.
+        GridMismatchError: CT and labels lie on different grids.
+    """
+    labels.volume.grid.require_match(ct.grid, "the label image")
+    labels.require_level(level)
+    checks = quality_of(labels, level)
+    require_complete(level, checks)
+    part_ct, bone, cord, hint = _cut_out(ct, labels, level)
+    distance = signed_distance(bone, part_ct.grid)
+    cord_distance = signed_distance(cord, part_ct.grid)
+    frame = first_frame(bone, part_ct.grid, part_ct.grid.to_world(np.argwhere(cord)), hint)
+    for _ in range(2):
+        coarse = _parts(distance, cord_distance, frame, part_ct.grid, COARSE_MM)
+        frame = _better_frame(coarse)
+    fine = _parts(distance, cord_distance, frame, part_ct.grid, spacing_mm)
+    frame = _centred(fine)
+    fine = _parts(distance, cord_distance, frame, part_ct.grid, spacing_mm)
+    return _assemble(level, part_ct, fine, checks)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Parts:
+    """The parts of a vertebra on one local grid."""
+
+    frame: Frame
+    grid: Grid
+    axes_mm: list[NDArray]
+    bone: NDArray[np.bool_]
+    distance: Volume
+    canal: NDArray[np.bool_]
+    wall: PosteriorWall
+    body: NDArray[np.bool_]
+    lower: Endplate
+    upper: Endplate
+
+
+def _cut_out(
+    ct: Volume, labels: Labels, level: str
+) -> tuple[Volume, NDArray[np.bool_], NDArray[np.bool_], NDArray | None]:
+    """CT, bone and cord around the level, and the direction to the head from the neighbours."""
+    mask = labels.mask(level)
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    margin = np.ceil(np.full(3, 2 * MARGIN_MM) / np.asarray(ct.grid.spacing_mm)).astype(int)
+    start = np.maximum(np.array([s.start for s in box]) - margin, 0)
+    stop = np.minimum(np.array([s.stop for s in box]) + margin, ct.grid.shape)
+    part = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+    bone = ndimage.binary_fill_holes(mask[part])
+    canal_names = [n for n in ("spinal_canal", "spinal_cord") if labels.has(n)]
+    local = labels.volume.array[part]
+    cord = np.isin(local, labels.ids[canal_names[0]]) if canal_names else np.zeros_like(bone)
+    return ct.crop(start, stop), bone, cord, _axis_hint(labels, level)
+
+
+def _axis_hint(labels: Labels, level: str) -> NDArray | None:
+    """Direction towards the head through the neighbours' centres; None without neighbours."""
+    above, below = labels.neighbours(level)
+    upper, lower = above or level, below or level
+    if upper == lower:
+        return None
+    grid = labels.volume.grid
+    ends = [grid.to_world(ndimage.center_of_mass(labels.mask(name))) for name in (upper, lower)]
+    return np.asarray(ends[0] - ends[1])
+
+
+def _axes(grid: Grid, frame: Frame) -> list[NDArray[np.float64]]:
+    first = frame.to_local(grid.origin_mm)[::-1]
+    return [first[n] + np.arange(grid.shape[n]) * grid.spacing_mm[n] for n in range(3)]
+
+
+def _parts(distance: Volume, cord_distance: Volume, frame: Frame, grid: Grid, spacing_mm: float) -> _Parts:
+    """Cut the vertebra into parts on a local grid of the frame."""
+    points = frame.to_local(grid.to_world(np.argwhere(distance.array > 0)))
+    place = local_grid(frame, points.min(axis=0) - MARGIN_MM, points.max(axis=0) + MARGIN_MM, spacing_mm)
+    axes = _axes(place, frame)
+    bone = local_mask(distance, place)
+    cord = local_mask(cord_distance, place) & ~bone
+    near = np.abs(axes[0]) < 15.0
+    middle = ndimage.center_of_mass(cord & near[:, None, None]) if (cord & near[:, None, None]).any() else None
+    centre = (middle[1] * spacing_mm, middle[2] * spacing_mm) if middle else None
+    canal, closed = enclosed_canal(bone, cord, place, centre)
+    wall = posterior_wall(bone, canal, closed, axes)
+    body = body_mask(bone, wall, axes)
+    lower, upper = endplates(body, axes)
+    within = (axes[0] > lower.height_mm - CANAL_OVERHANG_MM) & (axes[0] < upper.height_mm + CANAL_OVERHANG_MM)
+    return _Parts(
+        frame=frame,
+        grid=place,
+        axes_mm=axes,
+        bone=bone,
+        distance=smooth_distance(bone, place),
+        canal=canal & within[:, None, None],
+        wall=wall,
+        body=body,
+        lower=lower,
+        upper=upper,
+    )
+
+
+def _better_frame(parts: _Parts) -> Frame:
+    """Superior axis from the endplates, sagittal plane from symmetry, origin in the body's centre."""
+    superior = parts.frame.direction_to_world(parts.lower.normal + parts.upper.normal)
+    tilted = frame_from(_centred(parts).origin_mm, superior, parts.frame.posterior)
+    return mid_sagittal(parts.distance, tilted)
+
+
+def _centred(parts: _Parts) -> Frame:
+    """The frame moved to the body's centre, along the mid-sagittal plane."""
+    local = np.array(
+        [0.0, *(float(np.mean(axis[index])) for axis, index in zip(
+            parts.axes_mm[1::-1], np.nonzero(parts.body)[1::-1], strict=True))]
+    )
+    return Frame(origin_mm=parts.frame.to_world(local), rotation=parts.frame.rotation)
+
+
+def _assemble(level: str, ct: Volume, parts: _Parts, checks: tuple[QualityCheck, ...]) -> Vertebra:
+    behind = parts.bone & ~parts.body
+    regions = np.zeros(parts.grid.shape, np.uint8)
+    regions[parts.bone] = ARCH
+    regions[parts.body] = BODY
+    regions[parts.canal & ~parts.bone] = CANAL
+    pedicles: dict[Side, Pedicle] = {}
+    for side, number in (("left", LEFT_PEDICLE), ("right", RIGHT_PEDICLE)):
+        region = pedicle_region(parts.bone, behind, parts.canal, side, parts.axes_mm)  # type: ignore[arg-type]
+        regions[region] = number
+        pedicles[side] = find_pedicle(  # type: ignore[index]
+            parts.distance, region, parts.frame, side, float(parts.wall.y_mm(0.0))  # type: ignore[arg-type]
+        )
+    return Vertebra(
+        level=level,
+        frame=parts.frame,
+        hu=resample(ct, parts.grid),
+        regions=Volume(array=regions, grid=parts.grid, unit="label"),
+        bone_mm=parts.distance,
+        canal_mm=smooth_distance(parts.canal, parts.grid),
+        wall=parts.wall,
+        inferior=parts.lower,
+        superior=parts.upper,
+        pedicles=pedicles,
+        quality=checks,
+    )

@@ -1,0 +1,92 @@
+"""Is the label of a level fit to plan on? Each check has a state and a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cc3d
+import numpy as np
+from scipy import ndimage
+
+from kypho.anatomy.labels import Labels
+from kypho.errors import LevelIncompleteError
+
+__all__ = ["QualityCheck", "quality_of", "require_complete"]
+
+MAIN_PIECE_SHARE = 0.95  # numerics: automatic labels shed specks; a lost process is more than 5 %
+HOLE_SHARE = 0.05  # numerics: closed holes up to this share of the label are filled silently
+MERGED_RATIO = 1.7  # numerics: neighbours differ by 10-20 % in volume; two levels in one label double it
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityCheck:
+    """One check of a level's label: `passed`, and the reason in words with the measured value."""
+
+    name: str
+    passed: bool
+    reason: str
+
+
+def quality_of(labels: Labels, level: str) -> tuple[QualityCheck, ...]:
+    """Check a level's label: not cut off, one piece, no holes, not two levels in one."""
+    mask = labels.mask(level)
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    part = mask[box]
+    size = int(np.count_nonzero(part))
+    return (
+        _inside(box, mask.shape),
+        _one_piece(part, size),
+        _no_holes(part, size),
+        _not_merged(labels, level, size),
+    )
+
+
+def require_complete(level: str, checks: tuple[QualityCheck, ...]) -> None:
+    """Raise LevelIncompleteError with every reason unless all checks passed."""
+    failed = [check.reason for check in checks if not check.passed]
+    if failed:
+        raise LevelIncompleteError(f"{level} cannot be used: {'; '.join(failed)}. Choose another level or mend the labels")
+
+
+def _inside(box: tuple[slice, ...], shape: tuple[int, ...]) -> QualityCheck:
+    cut = [
+        name
+        for name, part, n in zip(("slice", "row", "column"), box, shape, strict=True)
+        if part.start == 0 or part.stop == n
+    ]
+    reason = f"cut off by the border of the scan (first or last {', '.join(cut)})" if cut else "inside the scan"
+    return QualityCheck(name="complete", passed=not cut, reason=reason)
+
+
+def _one_piece(mask: np.ndarray, size: int) -> QualityCheck:
+    pieces = cc3d.connected_components(mask, connectivity=26)
+    main = int(np.bincount(pieces.ravel())[1:].max())
+    share = main / size
+    return QualityCheck(
+        name="one_piece",
+        passed=share >= MAIN_PIECE_SHARE,
+        reason=f"largest piece holds {100 * share:.1f} % of the label",
+    )
+
+
+def _no_holes(mask: np.ndarray, size: int) -> QualityCheck:
+    holes = int(np.count_nonzero(ndimage.binary_fill_holes(mask))) - size
+    return QualityCheck(
+        name="no_holes",
+        passed=holes <= HOLE_SHARE * size,
+        reason=f"closed holes are {100 * holes / size:.1f} % of the label",
+    )
+
+
+def _not_merged(labels: Labels, level: str, size: int) -> QualityCheck:
+    sizes = [
+        int(np.count_nonzero(labels.mask(name))) for name in labels.neighbours(level) if name is not None
+    ]
+    if not sizes:
+        return QualityCheck(name="one_level", passed=True, reason="no neighbour to compare the volume with")
+    ratio = size / max(sizes)
+    return QualityCheck(
+        name="one_level",
+        passed=ratio <= MERGED_RATIO,
+        reason=f"{ratio:.2f} times the volume of the larger neighbour",
+    )
