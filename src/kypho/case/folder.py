@@ -1,0 +1,142 @@
+"""The case folder: plain files that appear all at once or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kypho.errors import DiskFullError, OutputError, ReadOnlyError
+from kypho.formats.nifti import write_nifti
+from kypho.space import Volume
+
+__all__ = ["case_folder", "write_json", "write_volume"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
+_PATH = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+
+
+@contextmanager
+def case_folder(out: Path) -> Iterator[Path]:
+    """A staging folder whose files move into `out` when the block ends well, and vanish when it does not.
+
+    Files of the same name in `out` are replaced, other files there stay. If moving itself fails, what was
+    replaced is put back. Nothing half-written is ever in `out`.
+
+    Raises:
+        DiskFullError: no space left.
+        ReadOnlyError: `out` may not be written.
+        OutputError: `out` cannot be a folder.
+    """
+    out = Path(out)
+    missing = _missing_folders(out)
+    staging: Path | None = None
+    try:
+        with _disk(out):
+            out.mkdir(parents=True, exist_ok=True)
+            staging = Path(tempfile.mkdtemp(prefix=".kypho-", dir=out))
+        with _disk(out):
+            yield staging
+        with _disk(out):
+            _publish(staging, out)
+    except BaseException:
+        _remove(staging)
+        for folder in missing:
+            _remove_if_empty(folder)
+        raise
+    _remove(staging)
+
+
+def _missing_folders(out: Path) -> list[Path]:
+    """The folders that do not exist yet, deepest first."""
+    missing = []
+    for folder in (out, *out.parents):
+        if os.path.lexists(folder):
+            break
+        missing.append(folder)
+    return missing
+
+
+def _remove(staging: Path | None) -> None:
+    if staging is not None:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return
+
+
+def _publish(staging: Path, out: Path) -> None:
+    """Move every file of `staging` to its place in `out`; undo on any failure."""
+    kept = Path(tempfile.mkdtemp(prefix=".replaced-", dir=staging))
+    files = sorted(p for p in staging.rglob("*") if p.is_file() and kept not in p.parents)
+    moved: list[tuple[Path, Path | None]] = []
+    made: list[Path] = []
+    try:
+        for n, source in enumerate(files):
+            target = out / source.relative_to(staging)
+            made += _missing_folders(target.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            before = kept / str(n) if target.exists() else None
+            # Noted before the move: an interrupt between the two must still be undone.
+            moved.append((target, before))
+            if before is not None:
+                target.replace(before)
+            source.replace(target)
+    except BaseException:
+        for target, before in reversed(moved):
+            if before is None:
+                target.unlink(missing_ok=True)
+            elif before.exists():
+                before.replace(target)
+        for folder in made:
+            _remove_if_empty(folder)
+        raise
+
+
+@contextmanager
+def _disk(out: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write under `out` into OutputError and its kinds."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        here = error.filename is None or Path(str(error.filename)).is_relative_to(out)
+        above = error.filename is not None and out.is_relative_to(str(error.filename))
+        if error.errno in _FULL:
+            raise DiskFullError(
+                f"no space left while writing {out}; nothing was kept. Free space or choose another --out"
+            ) from error
+        if error.errno in _READ_ONLY and (here or above):
+            raise ReadOnlyError(
+                f"{out} may not be written ({error.strerror}); choose another --out"
+            ) from error
+        if error.errno in _PATH and (here or above):
+            raise OutputError(f"{out} cannot be a folder ({error.strerror}); choose another --out") from error
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with two-space indents and a final newline, keys in their given order.
+
+    Raises:
+        ValueError: NaN or infinity, which JSON cannot hold.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def write_volume(path: Path, volume: Volume) -> None:
+    """Write a volume as NIfTI (.nii.gz) on its own grid, qform and sform set."""
+    write_nifti(Path(path), volume)

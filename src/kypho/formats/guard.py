@@ -1,0 +1,53 @@
+"""The door: whatever a damaged file makes a library raise leaves as one of kypho's errors."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kypho.errors import KyphoError, UnreadableFileError
+
+__all__ = ["reading", "require_file", "sha256_of"]
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Turn any failure of a reading library into UnreadableFileError naming the file.
+
+    Readers meet headers that lie in every field, and answer with almost any exception class; all of them
+    mean the same to the user. Their warnings are about files kypho checks itself, so they are silenced.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except KyphoError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160] or "no reason given"
+        raise UnreadableFileError(
+            f"{path} cannot be read as {kind} ({type(error).__name__}: {reason}); "
+            "it may be truncated or damaged, export it again"
+        ) from error
+
+
+def require_file(path: Path) -> None:
+    """Raise UnreadableFileError unless the path is a file that holds something."""
+    try:
+        empty = path.stat().st_size == 0
+    except OSError as error:
+        raise UnreadableFileError(f"{path} cannot be opened ({error.strerror}); check the path") from error
+    if empty:
+        raise UnreadableFileError(f"{path} is empty (0 bytes); export it again")
+
+
+def sha256_of(paths: Iterable[Path]) -> str:
+    """SHA-256 of the content of one file, or of the digests of several in their order."""
+    digests = []
+    for path in paths:
+        with reading(path, "a file"), path.open("rb") as handle:
+            digests.append(hashlib.file_digest(handle, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
