@@ -124,8 +124,7 @@ def build_vertebra(ct: Volume, labels: Labels, level: str, *, spacing_mm: float 
     for _ in range(2):
         coarse = _parts(distance, cord_distance, frame, part_ct.grid, COARSE_MM)
         frame = _better_frame(coarse)
-    fine = _parts(distance, cord_distance, frame, part_ct.grid, spacing_mm)
-    frame = _centred(fine)
+    frame = _centred(_parts(distance, cord_distance, frame, part_ct.grid, COARSE_MM))
     fine = _parts(distance, cord_distance, frame, part_ct.grid, spacing_mm)
     return _assemble(level, part_ct, fine, checks)
 
@@ -235,7 +234,7 @@ def _assemble(level: str, ct: Volume, parts: _Parts, checks: tuple[QualityCheck,
         region = pedicle_region(parts.bone, behind, parts.canal, side, parts.axes_mm)  # type: ignore[arg-type]
         regions[region] = number
         pedicles[side] = find_pedicle(  # type: ignore[index]
-            parts.distance, region, parts.frame, side, float(parts.wall.y_mm(0.0))  # type: ignore[arg-type]
+            parts.distance, region, parts.frame, side, parts.axes_mm, parts.wall  # type: ignore[arg-type]
         )
     return Vertebra(
         level=level,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from kypho.anatomy.parts import PosteriorWall
 from kypho.errors import LevelIncompleteError
 from kypho.space import Frame, Volume, sample_at, unit
 
@@ -18,7 +19,7 @@ Side = Literal["left", "right"]
 
 SECTION_HALF_MM = 14.0  # numerics: half width of the plane in which a section is drawn
 SECTION_STEP_MM = 0.25  # numerics: a third of a voxel, so that widths are not quantised by the pixel
-WALK_STEP_MM = 0.5  # numerics: sections this close share most of their voxels
+AXIS_REACH_MM = 7.0  # numerics: about the length of a pedicle either way of its isthmus
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,42 +86,36 @@ def pedicle_region(
 
 
 def find_pedicle(
-    distance: Volume, region: NDArray[np.bool_], frame: Frame, side: Side, wall_y_mm: float
+    distance: Volume, region: NDArray[np.bool_], frame: Frame, side: Side, axes_mm: list[NDArray], wall: PosteriorWall
 ) -> Pedicle:
     """Find the isthmus and the axis of one pedicle.
 
-    1. Coronal sections from the posterior wall backwards through the pedicle's region.
-    2. The axis is the line through the sections' centres; the sections are cut again at right angles
-       to it, twice.
-    3. The isthmus is the section with the smallest inscribed circle.
+    1. Every coronal section behind the posterior wall has an inscribed circle; the narrowest is where the
+       isthmus is.
+    2. The axis is the direction through it along which the bone stays deepest around the line.
+    3. The isthmus is cut again at right angles to that axis; width, height and outline are measured there.
 
     Args:
         distance: signed bone distance on the local grid.
         region: the pedicle's region on the same grid.
         frame: the anatomical frame of that grid.
         side: "left" or "right".
-        wall_y_mm: posterior coordinate of the posterior wall.
+        axes_mm: local coordinates of the grid along (superior, posterior, left).
+        wall: the posterior wall.
 
     Raises:
         LevelIncompleteError: no pedicle on that side.
     """
-    where = np.argwhere(region)
-    if len(where) < 50:
+    stations = _coronal_sections(distance, region, axes_mm, wall)
+    if len(stations) < 4:
         raise LevelIncompleteError(f"no {side} pedicle found; check the labels of this level")
-    local = frame.to_local(distance.grid.to_world(where))
-    back = float(np.quantile(local[:, 1], 0.98))
-    stations = np.arange(wall_y_mm + 1.0, back, WALK_STEP_MM)
-    centre, axis = _core_of(local), np.array([0.0, -1.0, 0.0])
-    sections: list[_Section] = []
-    for _ in range(3):
-        found = [
-            _section(distance, frame, centre + axis * (y - centre[1]) / axis[1], axis) for y in stations
-        ]
-        sections = [s for s in found if s is not None]
-        if len(sections) < 3:
-            raise LevelIncompleteError(f"the {side} pedicle has no clear section; check the labels of this level")
-        centre, axis = _axis_through(sections)
-    isthmus = sections[int(np.argmin([s.width_mm for s in sections]))]
+    widths = ndimage.gaussian_filter1d(stations[:, 3], 1.0, mode="nearest")
+    narrowest = stations[int(np.argmin(widths)), :3]
+    axis = _deepest_direction(distance, frame, narrowest, side)
+    y_axis = axes_mm[1][np.nonzero(region.any(axis=(0, 2)))[0]]
+    isthmus = _section(distance, frame, narrowest, axis, (float(y_axis[0]), float(y_axis[-1])))
+    if isthmus is None:
+        raise LevelIncompleteError(f"the {side} pedicle has no clear isthmus; check the labels of this level")
     towards_midline = -axis[0] if side == "left" else axis[0]
     return Pedicle(
         side=side,
@@ -134,44 +129,70 @@ def find_pedicle(
     )
 
 
-def _core_of(local: NDArray) -> NDArray[np.float64]:
-    """Where to start: the middle of the region's front half, away from facet and process."""
-    front = local[local[:, 1] <= np.median(local[:, 1])]
-    return np.asarray(np.median(front, axis=0))
+def _coronal_sections(
+    distance: Volume, region: NDArray[np.bool_], axes_mm: list[NDArray], wall: PosteriorWall
+) -> NDArray[np.float64]:
+    """Per coronal section: local centre (x, y, z) weighted by depth, and inscribed diameter; shape (n, 4).
+
+    Rows that still touch the curved wall show only part of the pedicle and are left out.
+    """
+    pixel = distance.grid.spacing_mm[0]
+    heights = axes_mm[0][np.nonzero(region.any(axis=(1, 2)))[0]]
+    first_y = float(wall.y_mm(heights).max()) if len(heights) else 0.0
+    rows = []
+    for j in np.nonzero(region.any(axis=(0, 2)) & (axes_mm[1] > first_y))[0]:
+        section = region[:, j, :]
+        inner = ndimage.distance_transform_edt(np.pad(section, 1))[1:-1, 1:-1] * pixel - pixel / 2
+        k, i = np.nonzero(section)
+        weight = np.maximum(inner[k, i], 0.05) ** 2
+        x, z = np.average(axes_mm[2][i], weights=weight), np.average(axes_mm[0][k], weights=weight)
+        rows.append([x, axes_mm[1][j], z, 2 * inner.max()])
+    return np.array(rows).reshape(-1, 4)
 
 
-def _axis_through(sections: list[_Section]) -> tuple[NDArray, NDArray]:
-    """Line through the centres of the narrower sections: wide ones belong to body or arch."""
-    widths = np.array([s.width_mm for s in sections])
-    centres = np.array([s.centre for s in sections])
-    weight = 1.0 / np.maximum(widths / widths.min(), 1.0) ** 4
-    mean = np.average(centres, axis=0, weights=weight)
-    spread = (centres - mean) * np.sqrt(weight)[:, None]
-    axis = np.linalg.svd(spread, full_matrices=False)[2][0]
-    return mean, unit(axis if axis[1] < 0 else -axis)
+def _deepest_direction(distance: Volume, frame: Frame, centre: NDArray, side: Side) -> NDArray[np.float64]:
+    """Unit local direction, forwards, that keeps the most bone around a line through `centre`.
+
+    Maximises the mean bone distance over `AXIS_REACH_MM` either way, on a grid of angles refined twice.
+    """
+    medial = -1.0 if side == "left" else 1.0
+    steps = np.linspace(-AXIS_REACH_MM, AXIS_REACH_MM, 29)
+    best, width = np.array([10.0, 10.0]), 40.0
+    for _ in range(3):
+        grid = np.linspace(-width, width, 17)
+        transverse, sagittal = (np.deg2rad(best[n] + g) for n, g in enumerate(np.meshgrid(grid, grid)))
+        direction = np.stack(
+            [
+                medial * np.sin(transverse) * np.cos(sagittal),
+                -np.cos(transverse) * np.cos(sagittal),
+                -np.sin(sagittal),
+            ],
+            axis=-1,
+        )
+        depth = sample_at(distance, frame.to_world(centre + direction[..., None, :] * steps[:, None]))
+        at = np.unravel_index(np.argmax(depth.mean(axis=-1)), transverse.shape)
+        best, width = np.rad2deg([transverse[at], sagittal[at]]), width / 6
+    return np.asarray(direction[at])
 
 
-def _section(distance: Volume, frame: Frame, centre: NDArray, axis: NDArray) -> _Section | None:
-    """Cut the bone by the plane through `centre` at right angles to `axis`; None if it misses."""
+def _section(
+    distance: Volume, frame: Frame, centre: NDArray, axis: NDArray, depth_range_mm: tuple[float, float]
+) -> _Section | None:
+    """Cut the bone by the plane through `centre` at right angles to `axis`; None if it misses.
+
+    What leaves `depth_range_mm` (posterior coordinates) belongs to the body or the articular processes.
+    """
     up = unit(np.array([0.0, 0.0, 1.0]) - axis[2] * axis)
     across = np.cross(up, axis)
     steps = np.arange(-SECTION_HALF_MM, SECTION_HALF_MM + SECTION_STEP_MM / 2, SECTION_STEP_MM)
     plane = centre + steps[:, None, None] * up + steps[None, :, None] * across
     depth = sample_at(distance, frame.to_world(plane), outside=-1.0)
-    # The midline separates the two sides: what crosses it belongs to body or lamina.
-    side = np.sign(centre[0]) if centre[0] else 1.0
-    inside = (depth > 0) & (plane[..., 0] * side > 0)
-    pieces, n = ndimage.label(inside)
-    if n == 0:
-        return None
+    between = (plane[..., 1] >= depth_range_mm[0]) & (plane[..., 1] <= depth_range_mm[1])
+    pieces, n = ndimage.label((depth > 0) & between & (plane[..., 0] * centre[0] > 0))
     middle = len(steps) // 2
-    number = pieces[middle, middle]
-    if number == 0:
-        near = ndimage.distance_transform_edt(pieces == 0, return_indices=True)
-        if near[0][middle, middle] * SECTION_STEP_MM > 3.0:
-            return None
-        number = pieces[tuple(near[1][:, middle, middle])]
-    mask = pieces == number
+    if n == 0 or pieces[middle, middle] == 0:
+        return None
+    mask = pieces == pieces[middle, middle]
     inner = ndimage.distance_transform_edt(mask) * SECTION_STEP_MM - SECTION_STEP_MM / 2
     weight = np.where(mask, inner, 0.0) ** 2
     row, column = np.nonzero(mask)
