@@ -1,1 +1,35 @@
+"""Follow-up: examinations, laboratory, red flags and clocks. Knows no images, only what was found on them."""
 
+from kypho.followup.clocks import Clock, clocks
+from kypho.followup.entry import check_pseudonym, make_event
+from kypho.followup.events import Event
+from kypho.followup.facts import Fact, facts_of
+from kypho.followup.record import Record, fold
+from kypho.followup.rules import TIERS, Alarm, Rule, evaluate, rules
+from kypho.followup.schedule import Slot, schedule
+from kypho.followup.status import Status, status
+from kypho.followup.times import When, parse_when, utc_now
+
+__all__ = [
+    "TIERS",
+    "Alarm",
+    "Clock",
+    "Event",
+    "Fact",
+    "Record",
+    "Rule",
+    "Slot",
+    "Status",
+    "When",
+    "check_pseudonym",
+    "clocks",
+    "evaluate",
+    "facts_of",
+    "fold",
+    "make_event",
+    "parse_when",
+    "rules",
+    "schedule",
+    "status",
+    "utc_now",
+]

@@ -1,0 +1,195 @@
+"""From a record to facts: short true statements with a time and the events they come from.
+
+A fact says that something abnormal was found or reported after the procedure. Facts only accumulate: an event
+entered later adds facts and takes none away (a correction does, and that is what corrections are for).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from kypho.followup.events import Diagnosis, Event, Examination, Imaging, Pain, Symptom
+from kypho.followup.facts_base import Fact, fact
+from kypho.followup.facts_labs import lab_facts
+from kypho.followup.facts_neuro import neuro_facts
+from kypho.followup.record import Record
+from kypho.followup.segments import VERTEBRAE, segment_index, site_dermatomes
+from kypho.followup.times import When
+
+__all__ = ["DEFICIT_FACTS", "LOCAL_SITES", "Fact", "deficits", "facts_of", "onset"]
+
+DEFICIT_FACTS = frozenset(
+    {
+        "strength.drop",
+        "strength.legs_weak",
+        "strength.legs_immobile",
+        "reported.leg_weakness",
+        "sensation.bilateral_run",
+        "sensation.level",
+        "reported.numbness_both",
+        "bladder.retention",
+        "bladder.incontinence",
+        "saddle.loss",
+        "anal.loss",
+    }
+)
+"""Facts that count as a neurological deficit."""
+
+LOCAL_SITES = ("back", "neck", "wound", "rib", "elsewhere")
+"""Pain sites that stand for no dermatome."""
+NERVE_QUALITIES = ("burning", "electric", "girdle")
+SETTLED = ("better", "resolved", "same", "stable")
+
+REPORTED: dict[str, tuple[str, str]] = {
+    "leg_weakness": ("reported.leg_weakness", "weakness of the legs reported"),
+    "urinary_difficulty": ("bladder.difficult", "passing urine is difficult"),
+    "urinary_retention": ("bladder.retention", "urinary retention reported"),
+    "incontinence": ("bladder.incontinence", "incontinence reported"),
+    "saddle_numbness": ("saddle.loss", "numb saddle reported"),
+    "dyspnoea": ("reported.dyspnoea", "short of breath"),
+    "chest_pain": ("reported.chest_pain", "chest pain"),
+    "syncope": ("reported.syncope", "syncope"),
+    "fever": ("reported.fever", "fever reported"),
+}
+
+
+def facts_of(record: Record) -> tuple[Fact, ...]:
+    """Every fact of the record, in order of time; none before the first augmentation."""
+    if record.index_procedure is None:
+        return ()
+    found: list[Fact] = []
+    makers: tuple[Callable[[Record], Iterator[Fact]], ...] = (
+        neuro_facts,
+        _symptom_facts,
+        _pain_facts,
+        _imaging_facts,
+        lab_facts,
+        _ais_facts,
+    )
+    for maker in makers:
+        found.extend(maker(record))
+    found.extend(fact("deficit", 1, item.text, item.when, *item.events) for item in deficits(found))
+    return tuple(sorted(set(found), key=lambda f: (f.when.start, f.when.end, f.name, f.text, f.events)))
+
+
+def deficits(facts: list[Fact] | tuple[Fact, ...]) -> list[Fact]:
+    """The facts among these that are a neurological deficit, by time."""
+    found = [item for item in facts if item.name in DEFICIT_FACTS]
+    return sorted(found, key=lambda f: (f.when.start, f.when.end, f.name, f.text))
+
+
+def _symptom_facts(record: Record) -> Iterator[Fact]:
+    for event, body in record.of(Symptom):
+        if not record.after_procedure(event) or body.trend in ("better", "resolved"):
+            continue
+        if body.symptom in REPORTED:
+            name, text = REPORTED[body.symptom]
+            yield fact(name, 1, text, event.when, event.id)
+        elif body.symptom == "numbness":
+            both = body.side == "both"
+            yield fact("reported.numbness", 1, "numbness reported", event.when, event.id)
+            if both:
+                yield fact(
+                    "reported.numbness_both", 1, "numbness of both legs reported", event.when, event.id
+                )
+
+
+def _pains(record: Record) -> Iterator[tuple[Event, Pain, bool]]:
+    """Every pain of the record with its event and whether it came during the injection."""
+    for event in record.events:
+        if isinstance(event.body, Examination):
+            for pain in event.body.pains:
+                yield event, pain, event.body.during_injection
+        elif isinstance(event.body, Symptom) and event.body.pain is not None:
+            yield event, event.body.pain, event.body.during_injection
+
+
+def _pain_facts(record: Record) -> Iterator[Fact]:
+    top = min((body.level for _, body in record.procedures), key=segment_index)
+    seen = list(_pains(record))
+    for event, pain, during in seen:
+        if not record.after_procedure(event) or pain.score == 0:
+            continue
+        nerve = pain.quality in NERVE_QUALITIES or pain.radiating == "yes"
+        words = f"{pain.quality if pain.quality != 'unknown' else ''} pain {pain.site}".strip()
+        if during and nerve:
+            yield fact("pain.during_injection", 1, f"{words} during the injection", event.when, event.id)
+        known = [p for e, p, _ in seen if _known_before(record, e, event) and p.site == pain.site]
+        if nerve and pain.score is not None:
+            rise = pain.score - min((p.score for p in known if p.score is not None), default=0)
+            yield fact("pain.rise", rise, f"{words} up by {rise}", event.when, event.id)
+        new = pain.trend in ("new", "worse") or not known
+        if new and pain.trend not in SETTLED and _segmental(pain, top, nerve):
+            first, last = _reach(pain, top)
+            yield fact(
+                "pain.segmental",
+                1,
+                f"{words}, dermatomes {first} to {last}, treated {top}",
+                event.when,
+                event.id,
+            )
+
+
+def _known_before(record: Record, earlier: Event, later: Event) -> bool:
+    """True if `earlier` happened certainly before `later` and was on record no later than it."""
+    in_time = earlier.when.before(later.when)
+    return in_time and record.first_recorded[earlier.id] <= record.first_recorded[later.id]
+
+
+def _reach(pain: Pain, top: str) -> tuple[str, str]:
+    if pain.site in LOCAL_SITES:
+        return top, top
+    return site_dermatomes(pain.site)
+
+
+def _segmental(pain: Pain, top: str, nerve: bool) -> bool:
+    """True for pain that can come from a nerve or the cord at or below the treated level."""
+    if pain.site in LOCAL_SITES:
+        return nerve and pain.quality == "girdle"
+    return segment_index(site_dermatomes(pain.site)[1]) >= segment_index(top)
+
+
+def _imaging_facts(record: Record) -> Iterator[Fact]:
+    for event, body in record.imagings:
+        if record.after_procedure(event):
+            yield from _one_image(event, body)
+
+
+def _one_image(event: Event, body: Imaging) -> Iterator[Fact]:
+    levels = body.levels
+    when, where = event.when, ", ".join(levels) or "level not written"
+    regions = {_region(level) for level in levels} or {"thoracic"}
+    if body.canal_cement == "yes":
+        cord = regions & {"thoracic", "l1"}
+        name = "canal.cement_cord" if cord else "canal.cement_cauda"
+        yield fact(name, 1, f"{body.modality}: cement in the canal, {where}", when, event.id)
+    if body.compartment in ("intradural", "both"):
+        yield fact("canal.intradural", 1, f"{body.modality}: cement inside the dura, {where}", when, event.id)
+    if body.cord_compression == "yes":
+        yield fact("canal.compression", 1, f"{body.modality}: cord compressed, {where}", when, event.id)
+    if body.cord_compression == "no":
+        yield fact("imaging.no_compression", 1, f"{body.modality}: no compression seen", when, event.id)
+    percents = [p for p in (body.encroachment_percent, body.encroachment_high_percent) if p is not None]
+    if percents:
+        for region in sorted(regions):
+            text = f"{body.modality}: up to {max(percents):g} % of the canal taken, {where}"
+            yield fact(f"canal.percent_{region}", max(percents), text, when, event.id)
+
+
+def _region(level: str) -> str:
+    place = VERTEBRAE.index(level)
+    if place <= VERTEBRAE.index("T12"):
+        return "thoracic"
+    return "l1" if level == "L1" else "lumbar"
+
+
+def _ais_facts(record: Record) -> Iterator[Fact]:
+    for event, body in record.of(Diagnosis):
+        if record.after_procedure(event) and body.ais in ("A", "B", "C") and body.certainty != "excluded":
+            yield fact("ais.abc", 1, f"AIS {body.ais}", event.when, event.id)
+
+
+def onset(facts: tuple[Fact, ...]) -> When | None:
+    """Time of the first deficit."""
+    found = deficits(facts)
+    return found[0].when if found else None

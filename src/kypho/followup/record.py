@@ -1,0 +1,112 @@
+"""A case as it stands: its events in order of time, corrections applied, duplicates gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TypeVar
+
+from kypho.followup.events import Encounter, Enrolment, Event, Examination, Imaging, Operation, Procedure
+
+__all__ = ["Record", "fold"]
+
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Record:
+    """What stands of a case.
+
+    Attributes:
+        case: pseudonym.
+        events: standing events by time, then id.
+        history: every event ever recorded, by recording time, then id.
+        first_recorded: standing event id to the recording time of the first event it goes back to.
+    """
+
+    case: str
+    events: tuple[Event, ...]
+    history: tuple[Event, ...]
+    first_recorded: dict[str, datetime]
+
+    def of(self, kind: type[B]) -> list[tuple[Event, B]]:
+        """Standing events whose body is of this type, with the body, in order of time."""
+        return [(event, event.body) for event in self.events if isinstance(event.body, kind)]
+
+    @cached_property
+    def enrolment(self) -> Enrolment:
+        """Who is followed; an empty enrolment where none is recorded."""
+        found = self.of(Enrolment)
+        return found[0][1] if found else Enrolment()
+
+    @cached_property
+    def procedures(self) -> list[tuple[Event, Procedure]]:
+        """The augmentations, in order of time."""
+        return self.of(Procedure)
+
+    @cached_property
+    def index_procedure(self) -> Event | None:
+        """The first augmentation; the follow-up counts from it."""
+        return self.procedures[0][0] if self.procedures else None
+
+    @cached_property
+    def examinations(self) -> list[tuple[Event, Examination]]:
+        """All examinations, in order of time."""
+        return self.of(Examination)
+
+    @cached_property
+    def imagings(self) -> list[tuple[Event, Imaging]]:
+        """All imaging results, in order of time."""
+        return self.of(Imaging)
+
+    @cached_property
+    def decompressions(self) -> list[tuple[Event, Operation]]:
+        """Operations that took pressure off the cord."""
+        return [(event, body) for event, body in self.of(Operation) if body.decompression]
+
+    @cached_property
+    def encounters(self) -> list[tuple[Event, Encounter]]:
+        """Doors passed, in order of time."""
+        return self.of(Encounter)
+
+    def after_procedure(self, event: Event) -> bool:
+        """True unless the event is certainly before the first augmentation, or there is none."""
+        start = self.index_procedure
+        return start is not None and not event.when.before(start.when)
+
+
+def fold(events: Iterable[Event]) -> Record:
+    """Apply corrections and drop duplicates; the order in which events arrive does not matter.
+
+    Of several corrections of one event the one recorded last stands (ties: the larger id).
+    """
+    unique: dict[str, Event] = {}
+    for event in events:
+        if event.id not in unique or event.recorded < unique[event.id].recorded:
+            unique[event.id] = event
+    history = tuple(sorted(unique.values(), key=lambda e: (e.recorded, e.id)))
+    if not history:
+        raise ValueError("a record needs at least one event")
+    replacement: dict[str, Event] = {}
+    for event in history:
+        if event.corrects in unique:
+            replacement[str(event.corrects)] = event
+    standing: dict[str, Event] = {}
+    first: dict[str, datetime] = {}
+    for event in history:
+        if event.corrects in unique:
+            continue
+        last = event
+        while last.id in replacement:
+            last = replacement[last.id]
+        if last.kind != "retraction":
+            standing[last.id] = last
+            first[last.id] = event.recorded
+    order = sorted(standing.values(), key=_time_order)
+    return Record(case=history[0].case, events=tuple(order), history=history, first_recorded=first)
+
+
+def _time_order(event: Event) -> tuple[object, ...]:
+    return (event.when.start, event.when.end, event.id)

@@ -1,0 +1,103 @@
+"""When to examine: what is due, what is overdue, what was missed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from kypho.evidence import value
+from kypho.followup.facts_base import Fact, fact
+from kypho.followup.facts_neuro import legs_tested
+from kypho.followup.record import Record
+from kypho.followup.times import When
+
+__all__ = ["Slot", "missing_facts", "schedule"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """One planned examination.
+
+    Attributes:
+        due, overdue: the instant it is due, and the instant from which it counts as overdue.
+        why: what asks for it.
+        state: "done", "due", "overdue", "missed" (a later one stands in its place) or "ahead".
+        done_by: id of the examination that serves it.
+    """
+
+    name: str
+    why: str
+    due: datetime
+    overdue: datetime
+    state: str
+    done_by: str | None = None
+
+
+def schedule(record: Record, now: datetime) -> tuple[Slot, ...]:
+    """Every planned examination of the case, in order of time.
+
+    An examination serves a slot if it may fall into the time from half the previous gap before the slot to
+    half the next gap after it, and leg strength could be tested in it.
+    """
+    start = record.index_procedure
+    if start is None:
+        return ()
+    slots = _series(record, now, start.when.end, "after the procedure", value("followup.schedule_h"))
+    for event, body in record.imagings:
+        if body.canal_cement == "yes" and record.after_procedure(event):
+            why = f"cement in the canal on {body.modality}"
+            slots += _series(record, now, event.when.end, why, value("followup.schedule_canal_h"))
+    return tuple(sorted(slots, key=lambda slot: (slot.due, slot.why)))
+
+
+def _series(record: Record, now: datetime, origin: datetime, why: str, hours: list[float]) -> list[Slot]:
+    grace = float(value("followup.schedule_grace"))
+    exams = [
+        (event.when, event.id)
+        for event, exam in record.examinations
+        if record.after_procedure(event) and legs_tested(exam)
+    ]
+    edges = [0.0, *(a + (b - a) * grace for a, b in pairwise(hours)), hours[-1] * (1 + grace)]
+    made: list[Slot] = []
+    for number, hour in enumerate(hours):
+        opens, closes = (origin + timedelta(hours=edge) for edge in edges[number : number + 2])
+        served = next((name for when, name in exams if when.end >= opens and when.start <= closes), None)
+        later = any(when.end >= opens for when, _ in exams)
+        due = origin + timedelta(hours=hour)
+        state = _state(now, due, closes, served is not None, later)
+        made.append(Slot(name=_hours(hour), why=why, due=due, overdue=closes, state=state, done_by=served))
+    return made
+
+
+def _state(now: datetime, due: datetime, overdue: datetime, served: bool, later: bool) -> str:
+    if served:
+        return "done"
+    if now < due:
+        return "ahead"
+    if now <= overdue:
+        return "due"
+    return "missed" if later else "overdue"
+
+
+def missing_facts(slots: tuple[Slot, ...]) -> tuple[Fact, ...]:
+    """One fact if the latest examination that should have been made was not."""
+    overdue = [slot for slot in slots if slot.state == "overdue"]
+    if not overdue:
+        return ()
+    last = overdue[-1]
+    when = When(start=overdue[0].overdue, end=overdue[0].overdue, written=overdue[0].overdue.isoformat())
+    text = f"{len(overdue)} due, none made; last: {last.name} {last.why}"
+    return (fact("examination.missing", len(overdue), text, when),)
+
+
+def _hours(hour: float) -> str:
+    """Hours in the words of a ward."""
+    day, week, year = 24, 168, 8760
+    if hour < 1:
+        return f"{hour * 60:g} min"
+    if hour <= 2 * day:
+        return f"{hour:g} h"
+    if hour < year / 5:
+        return f"{hour / week:g} weeks"
+    return f"{round(hour / year * 12)} months"

@@ -1,0 +1,132 @@
+"""When something happened: an instant, or an interval where the record is vague.
+
+"The following week" is an interval, never an invented instant. Every `When` is half open,
+``[start, end)``, and an instant has ``start == end``. Both ends know their zone.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from kypho.errors import RecordError
+
+__all__ = ["When", "parse_when", "parse_zone", "utc_now"]
+
+MONTH = re.compile(r"^(\d{4})-(\d{2})$")
+YEAR = re.compile(r"^\d{4}$")
+DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+ONE_DAY = timedelta(days=1)
+FORMS = "write 2023-09-04, 2023-09-04T10:30+08:00, 2023-07, or FIRST..LAST"
+
+
+class When(BaseModel):
+    """An instant or a half-open interval ``[start, end)``, and the words it was written in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: AwareDatetime
+    end: AwareDatetime
+    written: str
+
+    @property
+    def vague(self) -> bool:
+        """True unless this is an instant."""
+        return self.end > self.start
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first and the last calendar day touched, in the zone of the record."""
+        last = self.end - timedelta(microseconds=1) if self.vague else self.end
+        return self.start.date(), last.date()
+
+    def before(self, other: When) -> bool:
+        """True if certainly earlier than `other`; two vague times that overlap are in no order."""
+        return self.end < other.start or (self.vague and self.end == other.start)
+
+    def overlaps(self, other: When) -> bool:
+        """True if neither is certainly before the other."""
+        return not self.before(other) and not other.before(self)
+
+
+def utc_now() -> datetime:
+    """The present instant, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def parse_zone(name: str) -> ZoneInfo:
+    """The time zone of this IANA name.
+
+    Raises:
+        RecordError: no such zone.
+    """
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise RecordError(f"zone {name!r} is no IANA time zone; write one such as Asia/Shanghai") from None
+
+
+def parse_when(text: Any, zone: ZoneInfo) -> When:
+    """Read a time as people write it.
+
+    Args:
+        text: a day, month, year, a clock time, or two of these joined by ``..``. A `date` or `datetime`,
+            as YAML gives them, is read the same way.
+        zone: the zone of the place, for everything written without an offset.
+
+    Raises:
+        RecordError: no date, a clock time that does not exist or exists twice in the zone, or an interval
+            that ends before it starts.
+    """
+    if isinstance(text, date):  # a datetime is one too
+        text = text.isoformat()
+    written = str(text).strip()
+    first, dots, last = written.partition("..")
+    start, end = _span(first.strip(), zone)
+    if dots:
+        end = _span(last.strip(), zone)[1]
+    if end < start:
+        raise RecordError(f"time {written!r} ends before it starts; write the earlier end first")
+    return When(start=start, end=end, written=written)
+
+
+def _span(text: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Start and end of one written time."""
+    try:
+        if YEAR.match(text):
+            year = int(text)
+            return _midnight(date(year, 1, 1), zone), _midnight(date(year + 1, 1, 1), zone)
+        if month := MONTH.match(text):
+            year, number = int(month[1]), int(month[2])
+            first = date(year, number, 1)
+            after = date(year + number // 12, number % 12 + 1, 1)
+            return _midnight(first, zone), _midnight(after, zone)
+        if DAY.match(text):
+            day = date.fromisoformat(text)
+            return _midnight(day, zone), _midnight(day + ONE_DAY, zone)
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError) as problem:
+        raise RecordError(f"time {text!r} is no date ({problem}); {FORMS}") from None
+    moment = moment if moment.tzinfo else _local(moment, zone)
+    return moment, moment
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone)
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Give a clock time its zone, refusing hours that the clock skipped or showed twice."""
+    early = moment.replace(tzinfo=zone, fold=0)
+    late = moment.replace(tzinfo=zone, fold=1)
+    if early.utcoffset() == late.utcoffset():
+        return early
+    exists = early.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == moment
+    why = "came twice that day" if exists else "was skipped by the clock that day"
+    raise RecordError(
+        f"time {moment.isoformat()!r} {why} in {zone.key}; add the offset, as in 2023-09-04T10:30+08:00"
+    )
