@@ -1,1 +1,19 @@
+"""Leak risk before the operation: a cited log-odds sheet with intervals, not a validated predictor."""
 
+from kypho.risk.inputs import RiskInputs, RiskSettings
+from kypho.risk.leak import Estimate, any_leak
+from kypho.risk.model import NOT_CLAIMED, LeakRisk, assess_risk
+from kypho.risk.routes import ROUTES, RouteRisk, route_risk
+
+__all__ = [
+    "NOT_CLAIMED",
+    "ROUTES",
+    "Estimate",
+    "LeakRisk",
+    "RiskInputs",
+    "RiskSettings",
+    "RouteRisk",
+    "any_leak",
+    "assess_risk",
+    "route_risk",
+]
