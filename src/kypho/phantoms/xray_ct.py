@@ -229,13 +229,22 @@ def _insert_sinograms(
 
 
 def _patient_paths(
-    water: NDArray, bone: NDArray, pixel_mm: float, middle: NDArray, cos: NDArray, sin: NDArray, offsets: NDArray
+    water: NDArray,
+    bone: NDArray,
+    pixel_mm: float,
+    middle: NDArray,
+    cos: NDArray,
+    sin: NDArray,
+    offsets: NDArray,
 ) -> NDArray[np.float64]:
     """Mass per area (g/cm2) of water and bone along every ray, shape (2, views, detectors)."""
     coarse = np.append(offsets[::4], offsets[-1] + 1e-6)
     rows, columns = (n // 2 * 2 for n in water.shape)
     halved = np.stack(
-        [image[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2).mean(axis=(1, 3)) for image in (water, bone)],
+        [
+            image[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2).mean(axis=(1, 3))
+            for image in (water, bone)
+        ],
         axis=-1,
     )
     rays = _march(halved, 2 * pixel_mm, 0.5 * pixel_mm, middle[1], middle[0], cos, sin, coarse)
