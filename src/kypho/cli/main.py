@@ -8,6 +8,7 @@ import sys
 import typer
 
 from kypho.cli.codes import EXIT_INTERRUPTED, EXIT_UNEXPECTED
+from kypho.cli.isncsci import isncsci
 from kypho.errors import KyphoError
 
 __all__ = ["app", "run"]
@@ -26,6 +27,9 @@ app = typer.Typer(
 @app.callback()
 def _root() -> None:
     """Shared entry; keeps `kypho` a group even with one command."""
+
+
+app.command()(isncsci)
 
 
 def run() -> None:

@@ -1,13 +1,21 @@
 """ISNCSCI, revision of 2019: from the values of the worksheet to the classification, missing values included.
 
->>> from kypho.followup.isncsci import classify  # doctest: +SKIP
->>> classify(examination).asia_impairment_scale  # doctest: +SKIP
-'C,D'
+`classify` takes an examination and gives every result as text. `from_partial` and `verdict` serve the
+bedside examination, of which most is not tested. Conventions and their sources: docs/isncsci.md.
 
-Research and education; not a medical device. Conventions and their sources: docs/isncsci.md.
+Research and education; not a medical device.
 """
 
+from kypho.followup.isncsci.bedside import from_partial, verdict
 from kypho.followup.isncsci.classification import Classification, SideClassification, classify
 from kypho.followup.isncsci.examination import Examination, ExaminationSide
 
-__all__ = ["Classification", "Examination", "ExaminationSide", "SideClassification", "classify"]
+__all__ = [
+    "Classification",
+    "Examination",
+    "ExaminationSide",
+    "SideClassification",
+    "classify",
+    "from_partial",
+    "verdict",
+]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from kypho.errors import RecordError
+from kypho.errors import InternalError, RecordError
 from kypho.followup.isncsci.values import ANAL_FINDINGS, DERMATOMES, MOTOR_SCORES, MYOTOMES, SENSORY_SCORES
 
 __all__ = ["Examination", "ExaminationSide"]
@@ -147,9 +147,11 @@ def _fault_in_column(
         if name not in column:
             return RecordError(f"{path}.{name}: missing; write NT where it could not be tested")
         written = column[name]
-        if not isinstance(written, str) or written not in allowed:
+        if not isinstance(written, str):
+            return RecordError(f"{path}.{name}: {written!r} is not text; write it as on the worksheet")
+        if written not in allowed:
             return RecordError(f"{path}.{name}: {written!r} is no value; use one of {', '.join(allowed)}")
-    return RecordError(f"{path}: the values cannot be read; write them as text")
+    raise InternalError(f"{path}: refused without a fault")
 
 
 def _non_key_muscle(level: Any, path: str) -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from itertools import product
+from itertools import pairwise, product
 from typing import NamedTuple
 
 from kypho.followup.isncsci.examination import Examination, ExaminationSide
@@ -172,7 +172,7 @@ def _limb(muscles: Sequence[str]) -> list[Step]:
     """Steps from the segment above a limb to its last key muscle, seen from the muscles alone."""
     chain = (FULL, *muscles, FULL)
     table = _MYOTOME_STEPS
-    return [table[pair] for pair in zip(chain, chain[1:], strict=False)]
+    return [table[pair] for pair in pairwise(chain)]
 
 
 def _end_of_limb(muscle: str, sensation: Sequence[Step]) -> Step:

@@ -1,0 +1,69 @@
+"""`kypho isncsci`: classify spinal cord injury examinations."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kypho.errors import RecordError, UnreadableFileError
+
+__all__ = ["isncsci"]
+
+
+def isncsci(
+    file: Annotated[str, typer.Argument(help="JSON file, or - for standard input.")],
+    bedside: Annotated[
+        bool,
+        typer.Option("--bedside", help="Take what is missing as NT, and say how many AIS grades remain."),
+    ] = False,
+) -> None:
+    """Classify ISNCSCI examinations (2019 revision): one examination or an array in, the same out.
+
+    Results are JSON text values; several possible results are separated by commas. Research and education;
+    not a medical device.
+    """
+    from kypho.followup.isncsci import Examination, classify, from_partial, verdict
+
+    source = "standard input" if file == "-" else file
+    data = _read(file, source)
+    read: Callable[[Any], Examination] = from_partial if bedside else Examination.from_dict
+    exams = data if isinstance(data, list) else [data]
+    results = []
+    for place, item in enumerate(exams):
+        try:
+            result = classify(read(item))
+        except RecordError as error:
+            where = f"[{place}]." if isinstance(data, list) else ""
+            raise RecordError(f"{source}: {where}{error}") from error
+        if bedside:
+            typer.echo(verdict(result), err=True)
+        results.append(result.to_dict())
+    typer.echo(json.dumps(results if isinstance(data, list) else results[0], indent=2))
+
+
+def _read(file: str, source: str) -> Any:
+    try:
+        text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise UnreadableFileError(f"{source}: {error.strerror}; give a JSON file or -") from error
+    try:
+        return json.loads(text.decode("utf-8-sig"), object_pairs_hook=_no_repeats)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise UnreadableFileError(
+            f"{source}: not JSON ({error}); write one examination or an array"
+        ) from error
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose names are unique: of two values for one muscle neither is the right one."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RecordError(f"{twice!r} stands twice in one object; keep one value")
+    return found
