@@ -8,7 +8,9 @@ import sys
 import typer
 
 from kypho.cli.codes import EXIT_INTERRUPTED, EXIT_UNEXPECTED
+from kypho.cli.doctor import doctor
 from kypho.cli.isncsci import isncsci
+from kypho.cli.sample import sample
 from kypho.errors import KyphoError
 
 __all__ = ["app", "run"]
@@ -29,7 +31,9 @@ def _root() -> None:
     """Shared entry; keeps `kypho` a group even with one command."""
 
 
+app.command()(doctor)
 app.command()(isncsci)
+app.command()(sample)
 
 
 def run() -> None:
