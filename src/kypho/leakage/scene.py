@@ -1,0 +1,118 @@
+"""The scene: the part of a CT around one vertebra, with the vertebra's anatomy on the CT's own voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kypho.anatomy import BODY, CANAL, LEVELS, Labels, Vertebra
+from kypho.space import Volume, resample
+
+__all__ = ["Scene", "build_scene"]
+
+SIDE_MM = 50.0  # numerics: half width; segmental veins and the azygos lie inside, the arms do not
+HEIGHT_MM = 22.0  # numerics: room above and below the body: both discs and the neighbours' near halves
+FAR_MM = -20.0  # numerics: distance given outside the vertebra's own grid
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scene:
+    """A crop of the CT with fields on its voxels, all of shape ``ct.grid.shape``.
+
+    Attributes:
+        ct: HU.
+        start: index of its first voxel in the whole CT.
+        vertebra: the model of the level.
+        local_mm: (left, posterior, superior) coordinates, shape (..., 3).
+        bone_mm: signed distance to the vertebra's surface, positive inside.
+        canal_mm: signed distance to the canal's boundary, positive inside.
+        body: mask of the vertebral body.
+        canal: mask of the canal, continued above and below by the cord's label.
+        other_bone: mask of all other labelled bone.
+        vessels: mask of labelled great vessels.
+        cord: mask of the cord's label; empty without one.
+    """
+
+    ct: Volume
+    start: tuple[int, int, int]
+    vertebra: Vertebra
+    local_mm: NDArray[np.float32]
+    bone_mm: NDArray[np.float32]
+    canal_mm: NDArray[np.float32]
+    body: NDArray[np.bool_]
+    canal: NDArray[np.bool_]
+    other_bone: NDArray[np.bool_]
+    vessels: NDArray[np.bool_]
+    cord: NDArray[np.bool_]
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel."""
+        return self.ct.grid.voxel_mm3 / 1000
+
+
+def build_scene(ct: Volume, labels: Labels, vertebra: Vertebra) -> Scene:
+    """Crop the CT around a vertebra and bring the anatomy onto its voxels.
+
+    Args:
+        ct: the post-operative CT.
+        labels: labels on the same grid.
+        vertebra: model of the level in the same world.
+    """
+    labels.volume.grid.require_match(ct.grid, "the label image")
+    start, stop = _box(ct, vertebra)
+    crop = ct.crop(start, stop)
+    label_crop = labels.volume.crop(start, stop).array
+    near = Labels(volume=Volume(array=label_crop, grid=crop.grid, unit="label"), scheme=labels.scheme, ids=labels.ids)
+    names = [n for n in near.ids if n != vertebra.level and (n in LEVELS or n.startswith(("rib", "sacrum")))]
+    vessels = [n for n in near.ids if n.startswith(("aorta", "vena_cava", "pulmonary_vein"))]
+    regions = resample(vertebra.regions, crop.grid).array
+    cord_name = "spinal_canal" if near.has("spinal_canal") else "spinal_cord"
+    cord = near.mask(cord_name) if near.has(cord_name) else np.zeros(crop.grid.shape, bool)
+    return Scene(
+        ct=crop,
+        start=(int(start[0]), int(start[1]), int(start[2])),
+        vertebra=vertebra,
+        local_mm=vertebra.frame.to_local(_points(crop)).astype(np.float32),
+        bone_mm=resample(vertebra.bone_mm, crop.grid, order=1, outside=FAR_MM).array,
+        canal_mm=resample(vertebra.canal_mm, crop.grid, order=1, outside=FAR_MM).array,
+        body=np.asarray(regions == BODY),
+        canal=np.asarray((regions == CANAL) | cord),
+        other_bone=_union(near, names),
+        vessels=_union(near, vessels),
+        cord=cord,
+    )
+
+
+def _box(ct: Volume, vertebra: Vertebra) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    low, high = vertebra.body_box_mm
+    corners = np.array(
+        [
+            (x, y, z)
+            for x in (-SIDE_MM, SIDE_MM)
+            for y in (low[1] - SIDE_MM / 2, high[1] + SIDE_MM)
+            for z in (low[2] - HEIGHT_MM, high[2] + HEIGHT_MM)
+        ]
+    )
+    index = ct.grid.to_index(vertebra.frame.to_world(corners))
+    start = np.maximum(np.floor(index.min(axis=0)).astype(int), 0)
+    stop = np.minimum(np.ceil(index.max(axis=0)).astype(int) + 1, ct.grid.shape)
+    return start, stop
+
+
+def _points(volume: Volume) -> NDArray[np.float64]:
+    axes = [np.arange(n, dtype=float) for n in volume.grid.shape]
+    matrix, origin = volume.grid.matrix, volume.grid.origin_mm
+    return (
+        origin
+        + axes[0][:, None, None, None] * matrix[:, 0]
+        + axes[1][None, :, None, None] * matrix[:, 1]
+        + axes[2][None, None, :, None] * matrix[:, 2]
+    )
+
+
+def _union(labels: Labels, names: list[str]) -> NDArray[np.bool_]:
+    wanted = {n for name in names for n in labels.ids[name]} & labels.present_ids
+    return np.isin(labels.volume.array, np.asarray(sorted(wanted), dtype=labels.volume.array.dtype))

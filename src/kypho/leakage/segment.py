@@ -1,0 +1,208 @@
+"""Find the cement: seeds far above the patient's own cortex, grown to limits that depend on the tissue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from kypho.evidence.records import value
+from kypho.leakage.scene import Scene
+
+__all__ = ["Limits", "Segmentation", "segment", "vesselness"]
+
+THREAD_SIGMA_MM = 0.8  # numerics: scale of a filled vein blurred by the scanner
+REACH_MM = 12.0  # numerics: how far from grown cement threads are looked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """HU limits of this scan: seed, growth in bone and in soft tissue, where they come from.
+
+    Attributes:
+        cortex_hu: 99.9th percentile of the other vertebrae; the level's own without neighbours.
+        seed_hu, grow_bone_hu, grow_soft_hu: limits used.
+        saturation_hu: value at which the scan is clipped.
+    """
+
+    cortex_hu: float
+    seed_hu: float
+    grow_bone_hu: float
+    grow_soft_hu: float
+    saturation_hu: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Segmentation:
+    """Masks on the scene's voxels.
+
+    Attributes:
+        cement: voxels more cement than not, before the boundary is fitted.
+        metal: screws and rods.
+        doubtful: dense specks outside bone that may be calcification; never silently dropped.
+        limits: the limits used.
+    """
+
+    cement: NDArray[np.bool_]
+    metal: NDArray[np.bool_]
+    doubtful: NDArray[np.bool_]
+    limits: Limits
+
+
+def segment(scene: Scene) -> Segmentation:
+    """Hysteresis segmentation of the cement of a scene.
+
+    1. Limits from the patient's own cortex.
+    2. Everything above its growth limit that hangs on a seed; growth is lower in soft tissue and canal,
+       where nothing but cement, metal and calcium is that dense.
+    3. Metal is taken out: straight rods of even thickness, followed into the bone.
+    4. Isolated specks in soft tissue with a cement-like peak join; the others are doubtful.
+    5. Tubular threads that hang on cement are grown at a lower limit still.
+    """
+    limits = _limits(scene)
+    hu = scene.ct.array
+    bone = (scene.bone_mm > -1.0) | scene.other_bone
+    dense = hu > np.where(bone, limits.grow_bone_hu, limits.grow_soft_hu)
+    pieces, n = cc3d.connected_components(dense, connectivity=26, return_N=True)
+    seeded = np.zeros(n + 1, bool)
+    seeded[np.unique(pieces[hu > limits.seed_hu])] = True
+    seeded[0] = False
+    grown = seeded[pieces]
+    metal = _metal(scene, grown, limits)
+    cement = grown & ~metal
+    cement, doubtful = _specks(scene, pieces, n, seeded, cement, metal)
+    cement |= _threads(scene, cement, metal, bone)
+    return Segmentation(cement=cement, metal=metal, doubtful=doubtful & ~cement, limits=limits)
+
+
+def _limits(scene: Scene) -> Limits:
+    hu = scene.ct.array
+    cement_like = hu > value("leak.seed_hu")
+    near = ndimage.binary_dilation(cement_like, iterations=4) if cement_like.any() else cement_like
+    own = scene.other_bone & ~near
+    if np.count_nonzero(own) < 1000:
+        own = (scene.bone_mm > 0) & ~near
+    cortex = float(np.percentile(hu[own], 99.9)) if own.any() else 0.0
+    return Limits(
+        cortex_hu=cortex,
+        seed_hu=max(value("leak.seed_hu"), cortex + value("leak.seed_above_cortex_hu")),
+        grow_bone_hu=max(value("leak.grow_bone_hu"), cortex),
+        grow_soft_hu=float(value("leak.grow_soft_hu")),
+        saturation_hu=float(max(hu.max(), value("leak.saturation_hu"))),
+    )
+
+
+def _metal(scene: Scene, grown: NDArray, limits: Limits) -> NDArray[np.bool_]:
+    """Rods among the densest voxels; a rod that starts behind the body is followed along its axis."""
+    core = grown & (scene.ct.array >= min(limits.saturation_hu - 50, 2900))
+    body_back = scene.vertebra.wall.y_mm(scene.local_mm[..., 2]).astype(np.float32)
+    behind = core & (scene.local_mm[..., 1] > body_back + 2)
+    metal = np.zeros_like(grown)
+    for candidates in (behind, core):
+        pieces, n = cc3d.connected_components(candidates & ~metal, connectivity=26, return_N=True)
+        sizes = np.bincount(pieces.ravel(), minlength=n + 1)
+        for number in range(1, n + 1):
+            if sizes[number] * scene.ct.grid.voxel_mm3 < 60:
+                continue
+            rod = _rod(scene.local_mm[pieces == number])
+            if rod is not None:
+                metal |= _along(scene, grown, *rod)
+    return metal
+
+
+def _rod(points: NDArray) -> tuple[NDArray, NDArray, float] | None:
+    """Centre, axis and radius of a straight rod of even thickness; None for any other shape."""
+    centre = points.mean(axis=0)
+    spread = np.linalg.svd(points[:: max(1, len(points) // 4000)] - centre, full_matrices=False)[2]
+    axis = spread[0]
+    along = (points - centre) @ axis
+    length = float(np.ptp(along))
+    if length < value("leak.metal_length_mm"):
+        return None
+    across = np.linalg.norm(points - centre - along[:, None] * axis, axis=1)
+    stations = np.digitize(along, np.linspace(along.min(), along.max() + 1e-6, 11)) - 1
+    radii = np.array([np.percentile(across[stations == s], 90) if (stations == s).any() else 0 for s in range(10)])
+    middle = float(np.median(radii))
+    even = np.mean(np.abs(radii - middle) < 0.35 * middle)
+    if middle < value("leak.metal_radius_mm") or length < 4.5 * middle or even < 0.6:
+        return None
+    return centre, axis, middle
+
+
+def _along(scene: Scene, grown: NDArray, centre: NDArray, axis: NDArray, radius_mm: float) -> NDArray[np.bool_]:
+    """The rod among the grown voxels, followed both ways to its ends, with the head that sits on it."""
+    offset = scene.local_mm - centre.astype(np.float32)
+    along = offset @ axis.astype(np.float32)
+    across = np.linalg.norm(offset - along[..., None] * axis.astype(np.float32), axis=-1)
+    inner = grown & (across < radius_mm + 1.2)
+    station = np.floor(along).astype(int)
+    present = np.unique(station[inner])
+    breaks = np.split(present, np.nonzero(np.diff(present) > 1)[0] + 1)
+    run = max(breaks, key=len)
+    rod = inner & (along >= run[0]) & (along < run[-1] + 1)
+    around = grown & (across < radius_mm + 4.5) & (along >= run[0] - 2) & (along < run[-1] + 3)
+    head = around & (scene.bone_mm < 0)
+    pieces = cc3d.connected_components(rod | head, connectivity=6)
+    return np.asarray(np.isin(pieces, np.unique(pieces[rod])) & (rod | head))
+
+
+def _specks(
+    scene: Scene, pieces: NDArray, n: int, seeded: NDArray, cement: NDArray, metal: NDArray
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Unseeded dense pieces clear of bone: cement by their peak, or doubtful."""
+    clear = (scene.bone_mm < -1.0) & ~ndimage.binary_dilation(scene.other_bone, iterations=2)
+    touching = np.zeros(n + 1, bool)
+    touching[np.unique(pieces[(pieces > 0) & ~clear])] = True
+    peak = np.zeros(n + 1)
+    np.maximum.at(peak, pieces[pieces > 0], scene.ct.array[pieces > 0])
+    free = ~seeded & ~touching
+    free[0] = False
+    peaked = free & (peak > value("leak.speck_hu"))
+    near_metal = ndimage.binary_dilation(metal, iterations=3) if metal.any() else metal
+    return cement | (peaked[pieces] & ~near_metal), (free & ~peaked)[pieces] & ~scene.vessels & ~near_metal
+
+
+def _threads(scene: Scene, cement: NDArray, metal: NDArray, bone: NDArray) -> NDArray[np.bool_]:
+    """Tubular voxels in soft tissue above the thread limit that hang on cement outside the bone."""
+    outside = cement & ~bone
+    if not outside.any():
+        return np.zeros_like(cement)
+    reach = np.ceil(REACH_MM / np.asarray(scene.ct.grid.spacing_mm)).astype(int)
+    where = np.argwhere(outside)
+    low = np.maximum(where.min(axis=0) - reach, 0)
+    high = np.minimum(where.max(axis=0) + reach + 1, cement.shape)
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    hu = scene.ct.array[box]
+    weak = (hu > value("leak.thread_hu")) & ~bone[box] & ~metal[box] & ~scene.vessels[box]
+    tube = vesselness(np.minimum(hu, 1500), scene.ct.grid.spacing_mm) > value("leak.thread_vesselness")
+    pieces = cc3d.connected_components((weak & tube) | outside[box], connectivity=26)
+    kept = np.unique(pieces[outside[box]])
+    found = np.zeros_like(cement)
+    found[box] = np.isin(pieces, kept[kept > 0]) & weak
+    return found
+
+
+def vesselness(hu: NDArray, spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
+    """Tubularity of bright structures, 0 to 1: one small and two large negative Hessian eigenvalues.
+
+    A reduced Frangi measure (Frangi et al., MICCAI 1998) at one scale: exp(-2 (l1 / l2)^2) |l2| / |l3| for
+    |l1| <= |l2| <= |l3| with l2, l3 < 0, and 0 elsewhere.
+    """
+    sigma = [max(THREAD_SIGMA_MM / s, 0.5) for s in spacing_mm]
+    image = np.asarray(hu, np.float32)
+    hessian = np.empty((*image.shape, 3, 3), np.float32)
+    for a in range(3):
+        for b in range(a, 3):
+            order = [(n == a) + (n == b) for n in range(3)]
+            term = ndimage.gaussian_filter(image, sigma, order=order) / (spacing_mm[a] * spacing_mm[b])
+            hessian[..., a, b] = hessian[..., b, a] = term
+    values = np.linalg.eigvalsh(hessian)
+    ordered = np.take_along_axis(values, np.argsort(np.abs(values), axis=-1), axis=-1)
+    small, middle, large = (ordered[..., n] for n in range(3))
+    safe = np.where(np.abs(large) > 1e-6, large, -1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        measure = np.exp(-2 * np.nan_to_num(small / middle) ** 2) * np.abs(middle / safe)
+    return np.where((middle < 0) & (large < 0), measure, 0).astype(np.float32)
