@@ -1,0 +1,168 @@
+"""What a virtual fracture is made of. Places are fractions of the body, so that one spec fits every level.
+
+Along the width -1 is the right edge of the body and +1 the left, along the depth -1 is the anterior edge
+and +1 the posterior wall, along the height -1 is the inferior endplate and +1 the superior one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from kypho.errors import SettingsError
+
+__all__ = [
+    "Cleft",
+    "Collapse",
+    "FractureSpec",
+    "Lesion",
+    "PedicleBreach",
+    "Retropulsion",
+    "SchmorlNode",
+    "WallDefect",
+    "random_spec",
+]
+
+LARGEST_LOSS = 0.7
+"""Height loss beyond which the map would fold in front of the body."""
+
+WALLS = ("posterior", "anterior", "left", "right")
+THIRDS = {"lower": -0.6, "middle": 0.0, "upper": 0.6}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collapse:
+    """Height loss as a fraction of the intact height.
+
+    wedge: at the anterior edge, none at the posterior wall. biconcave: in the middle, none at the rim.
+    crush: everywhere.
+    """
+
+    kind: Literal["wedge", "biconcave", "crush"]
+    loss: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("wedge", "biconcave", "crush"):
+            raise SettingsError(f"collapse must be wedge, biconcave or crush, got {self.kind!r}")
+        if not 0 <= self.loss <= LARGEST_LOSS:
+            raise SettingsError(f"height loss must be 0 to {LARGEST_LOSS}, got {self.loss}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WallDefect:
+    """A round hole in a cortical wall; `across` and `up` are its place on the wall, -1 to 1."""
+
+    wall: Literal["posterior", "anterior", "left", "right"]
+    area_mm2: float
+    across: float = 0.0
+    up: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.wall not in WALLS:
+            raise SettingsError(f"wall must be one of {', '.join(WALLS)}, got {self.wall!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retropulsion:
+    """The posterior wall pushed into the canal by `depth_mm` at its peak, at height `up`."""
+
+    depth_mm: float
+    up: float = 0.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchmorlNode:
+    """A pit in an endplate, filled with disc."""
+
+    endplate: Literal["superior", "inferior"]
+    depth_mm: float
+    area_mm2: float
+    across: float = 0.0
+    along: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleft:
+    """A flat cavity in the body, filled with gas or fluid."""
+
+    content: Literal["gas", "fluid"]
+    volume_ml: float
+    along: float = -0.35
+    up: float = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesion:
+    """A lytic ball in the body."""
+
+    radius_mm: float
+    across: float = 0.0
+    along: float = 0.0
+    up: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PedicleBreach:
+    """The medial wall of a pedicle opened by a needle that passed too close to the canal."""
+
+    side: Literal["left", "right"]
+    needle_radius_mm: float = 2.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class FractureSpec:
+    """Any combination of damage to one vertebra.
+
+    Attributes:
+        density_drop_hu: taken off the cancellous bone (osteoporosis).
+        sclerosis_hu: added to the cancellous bone of the upper half.
+        seed: of the texture painted into the cavities.
+    """
+
+    collapse: Collapse | None = None
+    walls: tuple[WallDefect, ...] = ()
+    retropulsion: Retropulsion | None = None
+    schmorl: SchmorlNode | None = None
+    cleft: Cleft | None = None
+    lesion: Lesion | None = None
+    breach: PedicleBreach | None = None
+    density_drop_hu: float = 0.0
+    sclerosis_hu: float = 0.0
+    seed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def random_spec(seed: int) -> FractureSpec:
+    """A seeded combination as validation needs them: each damage is there about half of the time."""
+    random = np.random.default_rng(seed)
+    kind = random.choice(["wedge", "biconcave", "crush"])
+    collapse = Collapse(kind=kind, loss=float(random.uniform(0.05, 0.55))) if random.random() < 0.85 else None
+    walls: list[WallDefect] = []
+    if random.random() < 0.5:
+        third = random.choice(list(THIRDS))
+        walls.append(
+            WallDefect(
+                wall="posterior",
+                area_mm2=float(random.uniform(20, 70)),
+                across=float(random.uniform(-0.4, 0.4)),
+                up=THIRDS[third] * 0.8,
+            )
+        )
+    if random.random() < 0.25:
+        side = random.choice(["anterior", "left", "right"])
+        walls.append(WallDefect(wall=side, area_mm2=float(random.uniform(25, 80)), across=-0.1, up=0.0))
+    return FractureSpec(
+        collapse=collapse,
+        walls=tuple(walls),
+        retropulsion=Retropulsion(depth_mm=float(random.uniform(1.5, 5))) if random.random() < 0.4 else None,
+        cleft=Cleft(content=random.choice(["gas", "fluid"]), volume_ml=float(random.uniform(0.3, 1.5)))
+        if random.random() < 0.5
+        else None,
+        density_drop_hu=float(random.uniform(0, 110)) if random.random() < 0.5 else 0.0,
+        seed=seed,
+    )
