@@ -21,7 +21,7 @@ from kypho.space import Grid
 
 __all__ = ["stack"]
 
-SAME_POSITION_MM = 1e-3
+SAME_POSITION_MM = 1e-3  # numerics: rounding of decimal strings
 """Closer slices are two of one position: a hundredth of the thinnest slice, above header rounding."""
 
 

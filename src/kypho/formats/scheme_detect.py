@@ -75,14 +75,17 @@ def detect_scheme(labels: Volume, present: frozenset[int], what: str) -> tuple[s
     Raises:
         LabelsError: no scheme fits, or several do.
     """
-    fits: dict[str, list[str]] = {}
+    fits: dict[str, dict[str, int]] = {}
     for scheme, ids in SCHEMES.items():
         numbers = _level_numbers(ids, present)
         if not numbers or _strangers(scheme, present):
             continue
         middles = _centroids(labels, list(numbers.values()))
         if _lines_up(list(numbers), np.array([middles[n] for n in numbers.values()])):
-            fits[scheme] = list(numbers)
+            fits[scheme] = numbers
+    # A reading that leaves out vertebrae which another one puts in line is no rival to it.
+    used = {scheme: set(numbers.values()) for scheme, numbers in fits.items()}
+    fits = {s: numbers for s, numbers in fits.items() if not any(used[s] < other for other in used.values())}
     if not fits:
         shown = ", ".join(str(n) for n in sorted(present)[:20])
         raise LabelsError(
