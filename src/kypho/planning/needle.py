@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kypho.anatomy import Vertebra
+from kypho.anatomy import Labels, Vertebra
 from kypho.evidence import value
 from kypho.fluoroscopy.carm import angles_of
 from kypho.planning.ap_lateral import RuleCheck, check_rule
@@ -17,13 +17,25 @@ from kypho.planning.optimum import Certificate, Corridor, Line, path_minima
 from kypho.planning.robustness import Robustness, robustness
 from kypho.planning.routes import Task, target_of, walls_of
 from kypho.planning.settings import PlanSettings
+from kypho.planning.skin import crossed, skin_point
 from kypho.planning.walls import PEDICLE_WALLS, WALLS, Walls, side_sign
 from kypho.space import Volume, sample_at
 
-__all__ = ["Depth", "Needle", "describe", "gertzbein_robbins", "heary"]
+__all__ = ["Depth", "Needle", "Scene", "describe", "gertzbein_robbins", "heary"]
 
 WALK_MM = 0.25  # numerics: a third of a voxel
+SEARCH_MM = 60.0  # numerics: how far a path is looked at where the scan shows no skin
 GAP_MM = 2.0  # numerics: a hole in the labels shorter than this does not end the bone
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scene:
+    """All that a needle is measured against."""
+
+    vertebra: Vertebra
+    walls: Walls
+    ct: Volume
+    labels: Labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +54,13 @@ class Needle:
     Attributes:
         task: side, aim and route.
         device: what is put in.
+        skin_mm: LPS point where it enters the skin; None where the scan ends before the skin.
         entry_mm, tip_mm, target_mm: LPS points of bone entry, tip and ideal target.
+        crosses: bones and organs the shaft passes between skin and bone.
         margins_mm: per wall and near obstacle, distance from the device's surface (anterior: from the tip).
         breach_mm: per wall, how far the device stands out; 0 where it does not.
-        gertzbein_robbins: grade of the largest pedicle breach, applied to the device's cylinder.
+        gertzbein_robbins: grade of the largest pedicle breach, applied to the device's cylinder;
+            "not_applicable" beside the pedicle.
         heary: Heary's class I to V.
         certificates: per stage of the search, best value and proven bound.
         rule: the AP/lateral rule.
@@ -59,6 +74,7 @@ class Needle:
 
     task: Task
     device: Device
+    skin_mm: NDArray[np.float64] | None
     entry_mm: NDArray[np.float64]
     tip_mm: NDArray[np.float64]
     target_mm: NDArray[np.float64]
@@ -74,6 +90,7 @@ class Needle:
     target_distance_mm: float
     past_midline_mm: float
     path_hu: float
+    crosses: tuple[str, ...]
 
     @property
     def direction(self) -> NDArray[np.float64]:
@@ -102,8 +119,7 @@ def heary(margins_mm: Mapping[str, float]) -> str:
 
 
 def describe(
-    vertebra: Vertebra,
-    walls: Walls,
+    scene: Scene,
     task: Task,
     device: Device,
     corridor: Corridor,
@@ -111,7 +127,8 @@ def describe(
     certificates: Mapping[str, Certificate],
     settings: PlanSettings,
 ) -> Needle:
-    """Measure one line: entry, margins, grade, rule, robustness, depths, angles."""
+    """Measure one line: entry, margins, grade, rule, robustness, depths, angles, way through the skin."""
+    vertebra, walls = scene.vertebra, scene.walls
     gate, tip = corridor.ends(line)
     backwards = (gate - tip) / np.linalg.norm(gate - tip)
     entry = tip + backwards * _bone_reach(vertebra, tip, backwards)
@@ -124,15 +141,23 @@ def describe(
     breach = {name: max(0.0, -margins[name]) for name in WALLS}
     entry_mm, tip_mm = vertebra.frame.to_world(entry), vertebra.frame.to_world(tip)
     target = target_of(vertebra, task)
+    outwards = vertebra.frame.direction_to_world(backwards)
+    skin_mm = skin_point(scene.ct, entry_mm, outwards)
+    outer_mm = entry_mm + SEARCH_MM * outwards if skin_mm is None else skin_mm
     return Needle(
         task=task,
         device=device,
+        skin_mm=skin_mm,
         entry_mm=entry_mm,
         tip_mm=tip_mm,
         target_mm=vertebra.frame.to_world(target),
         margins_mm=margins,
         breach_mm=breach,
-        gertzbein_robbins=gertzbein_robbins(max(breach[w] for w in PEDICLE_WALLS)),
+        gertzbein_robbins=(
+            gertzbein_robbins(max(breach[w] for w in PEDICLE_WALLS))
+            if task.route == "transpedicular"
+            else "not_applicable"
+        ),
         heary=heary(margins),
         certificates=certificates,
         rule=check_rule(vertebra, task.side, entry_mm, tip_mm),
@@ -144,6 +169,7 @@ def describe(
         target_distance_mm=float(np.linalg.norm(tip - target)),
         past_midline_mm=float(-side_sign(task.side) * tip[0]),
         path_hu=_path_hu(vertebra, entry_mm, tip_mm),
+        crosses=crossed(scene.labels, vertebra.level, entry_mm, outer_mm, device.radius_mm),
     )
 
 

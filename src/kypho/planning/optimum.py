@@ -10,7 +10,7 @@ same fractions of its length, exceeds it (Piyavskii 1972, Shubert 1972 for the p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,11 +53,15 @@ class Corridor:
     target: NDArray[np.float64]
     reach: float
 
-    @property
+    @cached_property
     def fractions(self) -> NDArray[np.float64]:
-        """Positions along the line at which it is checked: 0 at the tip, 1 at the gate."""
+        """Positions along the line at which it is checked: 0 at the tip, 1 at the gate.
+
+        Those near the gate come first: there most lines fail, and the rest of them need no look.
+        """
         length = float(np.linalg.norm(self.gate[0] - self.target[0]))
-        return np.arange(0.0, self.reach, SAMPLE_MM / length)
+        along = np.arange(0.0, self.reach, SAMPLE_MM / length)
+        return along[np.argsort(np.abs(along - 1.0), kind="stable")]
 
     def ends(self, line: Line) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Local gate point and tip of a line."""
@@ -86,6 +90,18 @@ class Stack:
     def slopes(self) -> NDArray[np.float64]:
         """Lipschitz constant of each field."""
         return np.asarray(lipschitz(self.values, self.pitch_mm))
+
+    def only(self, names: Sequence[str]) -> Stack:
+        """The stack of these fields alone."""
+        columns = [self.names.index(name) for name in names]
+        part = Stack(
+            names=tuple(names),
+            values=np.ascontiguousarray(self.values[..., columns]),
+            first_mm=self.first_mm,
+            pitch_mm=self.pitch_mm,
+        )
+        part.__dict__["slopes"] = self.slopes[columns]
+        return part
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,13 @@ from typing import Literal
 
 import numpy as np
 
-from kypho.anatomy import Side, Vertebra
+from kypho.anatomy import Labels, Side, Vertebra
 from kypho.planning.devices import Device, largest_first
-from kypho.planning.needle import Needle, describe
-from kypho.planning.optimum import Certificate, Corridor, Goal, Line, maximise, polish
+from kypho.planning.needle import Needle, Scene, describe
+from kypho.planning.optimum import Certificate, Corridor, Goal, Line, Stack, maximise, polish
 from kypho.planning.routes import Route, Task, corridor_of, fixed_needs, target_of, walls_of
 from kypho.planning.settings import PlanSettings
-from kypho.planning.walls import WALLS, Walls, build_walls
+from kypho.planning.walls import WALLS, build_walls
 from kypho.space import Volume
 
 __all__ = ["Approach", "LevelPlan", "Reason", "Strategy", "plan_level"]
@@ -75,7 +75,7 @@ class _Planned:
     reasons: tuple[Reason, ...]
 
 
-def plan_level(vertebra: Vertebra, obstacles: Mapping[str, Volume], settings: PlanSettings) -> LevelPlan:
+def plan_level(vertebra: Vertebra, ct: Volume, labels: Labels, settings: PlanSettings) -> LevelPlan:
     """Plan one level.
 
     1. Each side is planned transpedicularly to the midline (unilateral) and paramedian (bilateral).
@@ -85,21 +85,22 @@ def plan_level(vertebra: Vertebra, obstacles: Mapping[str, Volume], settings: Pl
 
     Args:
         vertebra: the model of the level.
-        obstacles: masks of neighbours, ribs, organs and vessels by name.
+        ct: CT in HU, for the way to the skin.
+        labels: labels on the CT's grid; neighbours, ribs, organs and vessels are obstacles.
         settings: limits and choices.
     """
-    walls = build_walls(vertebra, obstacles)
+    scene = Scene(vertebra=vertebra, walls=build_walls(vertebra, labels), ct=ct, labels=labels)
     aims: tuple[Literal["midline", "paramedian"], ...] = ("midline", "paramedian")
     wanted = aims if settings.strategy == "auto" else (aims[0],) if settings.strategy == "unilateral" else (aims[1],)
     tasks = [Task(side=s, aim=a, route="transpedicular") for a in wanted for s in SIDES]
     with ThreadPoolExecutor(2) as pool:
-        through = list(pool.map(lambda t: _plan_needle(vertebra, walls, t, settings), tasks))
+        through = list(pool.map(lambda t: _plan_needle(scene, t, settings), tasks))
         blocked = [
             Task(side=t.side, aim=t.aim, route="extrapedicular")
             for t, p in zip(tasks, through, strict=True)
             if p.reasons
         ]
-        beside = list(pool.map(lambda t: _plan_needle(vertebra, walls, t, settings), blocked))
+        beside = list(pool.map(lambda t: _plan_needle(scene, t, settings), blocked))
     done = {p.needle.task: p for p in (*through, *beside)}
     approaches = sorted(_approaches(done, wanted), key=_rank)
     recommended = 0 if approaches[0].feasible else None
@@ -111,34 +112,36 @@ def plan_level(vertebra: Vertebra, obstacles: Mapping[str, Volume], settings: Pl
     )
 
 
-def _plan_needle(vertebra: Vertebra, walls: Walls, task: Task, settings: PlanSettings) -> _Planned:
+def _plan_needle(scene: Scene, task: Task, settings: PlanSettings) -> _Planned:
     """Find the best needle of a task, or the nearest miss and what it misses.
 
     Lexicographic: the largest device that fits; then the canal margin up to "enough"; then the wall
     margin up to "enough"; then the distance to the target.
     """
+    vertebra, walls = scene.vertebra, scene.walls
     corridor = corridor_of(vertebra, task)
     limits, devices = settings.limits, largest_first(settings.device)
     spaces = {name: getattr(limits, f"{name}_mm") for name in walls_of(task.route)}
     fixed = fixed_needs(task.side, limits)
+    stack = walls.stack.only([*spaces, *fixed])
     room = maximise(
-        corridor, walls.stack, Goal(offsets=spaces, needs=fixed, cap_mm=devices[0].radius_mm)
+        corridor, stack, Goal(offsets=spaces, needs=fixed, cap_mm=devices[0].radius_mm)
     )
     fitting = [d for d in devices if d.radius_mm <= room.certificate.objective_mm + ROUNDING_MM]
     if room.line is None or not fitting:
         line = np.zeros(4) if room.line is None else room.line
-        return _miss(vertebra, walls, task, devices[-1], corridor, line, room.certificate, settings)
+        return _miss(scene, task, devices[-1], corridor, line, room.certificate, settings)
     radius = fitting[0].radius_mm
     needs = fixed | {name: limit + radius - ROUNDING_MM for name, limit in spaces.items()}
-    line, certificates = _lexicographic(vertebra, walls, task, radius, corridor, room.line, needs, settings)
+    line, certificates = _lexicographic(vertebra, stack, task, radius, corridor, room.line, needs, settings)
     certificates = {"room": room.certificate, **certificates}
-    needle = describe(vertebra, walls, task, fitting[0], corridor, line, certificates, settings)
+    needle = describe(scene, task, fitting[0], corridor, line, certificates, settings)
     return _Planned(needle=needle, reasons=_violations(needle, settings))
 
 
 def _lexicographic(
     vertebra: Vertebra,
-    walls: Walls,
+    stack: Stack,
     task: Task,
     radius_mm: float,
     corridor: Corridor,
@@ -147,7 +150,6 @@ def _lexicographic(
     settings: PlanSettings,
 ) -> tuple[Line, dict[str, Certificate]]:
     """Canal, then walls, then target; each keeps what the one before has reached."""
-    stack = walls.stack
     canal = maximise(
         corridor, stack, Goal(offsets={"canal": radius_mm}, needs=needs, cap_mm=settings.enough_canal_mm), start=start
     )
@@ -165,8 +167,7 @@ def _lexicographic(
 
 
 def _miss(
-    vertebra: Vertebra,
-    walls: Walls,
+    scene: Scene,
     task: Task,
     device: Device,
     corridor: Corridor,
@@ -175,7 +176,7 @@ def _miss(
     settings: PlanSettings,
 ) -> _Planned:
     """The nearest miss with the smallest device, and the proof that nothing fits."""
-    needle = describe(vertebra, walls, task, device, corridor, line, {"room": room}, settings)
+    needle = describe(scene, task, device, corridor, line, {"room": room}, settings)
     widest = Reason(
         what="largest_device_diameter_that_fits",
         value=2 * room.upper_bound_mm if np.isfinite(room.upper_bound_mm) else 0.0,
@@ -193,6 +194,7 @@ def _violations(needle: Needle, settings: PlanSettings) -> tuple[Reason, ...]:
         for name in (*walls_of(needle.task.route), "anterior")
         if name in needle.margins_mm
     ]
+    found += [(f"crosses_{name}", -needle.device.radius_mm, 0.0) for name in needle.crosses]
     found.append(("ap_lateral_rule_margin", needle.rule.min_margin_mm, 0.0))
     return tuple(
         Reason(what=what, value=float(number), limit=float(limit), unit="mm")

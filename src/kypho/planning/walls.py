@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kypho.anatomy import CANAL, LEFT_PEDICLE, RIGHT_PEDICLE, Pedicle, Side, Vertebra
+from kypho.anatomy import CANAL, LEFT_PEDICLE, LEVELS, RIGHT_PEDICLE, Labels, Pedicle, Side, Vertebra
 from kypho.anatomy.distance import FAR_MM, smooth_distance
 from kypho.planning.optimum import Stack
-from kypho.space import Grid, Volume, resample
+from kypho.space import Grid, resample
 from kypho.anatomy.frame import local_grid
 
-__all__ = ["BODY_WALLS", "OBSTACLES", "PEDICLE_WALLS", "WALLS", "Walls", "build_walls", "side_sign"]
+__all__ = ["BODY_WALLS", "OBSTACLES", "PEDICLE_WALLS", "WALLS", "Walls", "build_walls", "obstacle_kind", "side_sign"]
 
 PEDICLE_WALLS = ("medial", "lateral", "superior", "inferior")
 BODY_WALLS = ("anterior", "endplate_superior", "endplate_inferior")
@@ -32,8 +32,17 @@ BESIDE_MM = 16.0  # numerics: lateral of the pedicles, room for the extrapedicul
 ABOVE_MM = 7.0  # numerics: beyond the endplates and the pedicles
 
 
-ORGANS = ("lung", "aorta", "vena_cava", "esophagus", "trachea", "heart")
-"""Obstacles to which the organ limit applies; ribs and other vertebrae are bone."""
+BONES = ("rib_", "sacrum", "S1", "scapula", "clavicula", "hip", "sternum", *LEVELS)
+"""Labels that are bone to the touch; a name that starts with one of these counts."""
+HARMLESS = ("autochthon", "iliopsoas", "gluteus", "skin", "body", "spinal_cord", "spinal_canal", "costal_cart", "brain")
+"""Labels a needle may pass or whose own wall guards them; everything else is an organ or a vessel."""
+
+
+def obstacle_kind(name: str) -> str | None:
+    """ "bone", "organ" or None for a label that is no obstacle."""
+    if name.startswith(HARMLESS):
+        return None
+    return "bone" if name.startswith(BONES) else "organ"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,12 +68,12 @@ def side_sign(side: Side) -> float:
     return 1.0 if side == "left" else -1.0
 
 
-def build_walls(vertebra: Vertebra, obstacles: Mapping[str, Volume]) -> Walls:
+def build_walls(vertebra: Vertebra, labels: Labels) -> Walls:
     """Sort the space outside the bone by wall and measure the distance to each.
 
     Args:
         vertebra: the model.
-        obstacles: masks by name on any grid, unit "label".
+        labels: the label image; what it holds beside this level becomes an obstacle.
     """
     grid = _planning_grid(vertebra)
     regions = resample(vertebra.regions, grid).array
@@ -76,13 +85,8 @@ def build_walls(vertebra: Vertebra, obstacles: Mapping[str, Volume]) -> Walls:
     outside = {name: wall_of == number for number, name in enumerate(WALLS)}
     # The medial wall of the pedicle is also the canal's.
     outside["medial"] |= outside["canal"]
-    near = {name: resample(mask, grid).array > 0 for name, mask in obstacles.items()}
-    nearest = {
-        kind: tuple(n for n, mask in near.items() if (n in ORGANS) == (kind == "organ") and mask.any())
-        for kind in OBSTACLES
-    }
-    for kind, names in nearest.items():
-        outside[kind] = np.logical_or.reduce([near[n] for n in names]) if names else np.zeros_like(bone)
+    around, nearest = _obstacles(vertebra, labels, grid)
+    outside |= around
     fields = {name: -smooth_distance(mask, grid).array for name, mask in outside.items()}
     fields |= {f"rule_{side}": _rule_margin(vertebra, side, axes) for side in vertebra.pedicles}
     stack = Stack(
@@ -92,6 +96,24 @@ def build_walls(vertebra: Vertebra, obstacles: Mapping[str, Volume]) -> Walls:
         pitch_mm=PITCH_MM,
     )
     return Walls(stack=stack, nearest=nearest, grid=grid, pedicle_end_mm=pedicle_end)
+
+
+def _obstacles(
+    vertebra: Vertebra, labels: Labels, grid: Grid
+) -> tuple[dict[str, NDArray[np.bool_]], dict[str, tuple[str, ...]]]:
+    """Masks of bone and organs on the planning grid, and the names found there."""
+    numbers = resample(labels.volume, grid).array
+    present = set(np.unique(numbers).tolist())
+    masks, names = {}, {}
+    for kind in OBSTACLES:
+        found = {
+            name: [n for n in ids if n in present]
+            for name, ids in labels.ids.items()
+            if name.split("_")[0] != vertebra.level and obstacle_kind(name) == kind
+        }
+        names[kind] = tuple(name for name, ids in found.items() if ids)
+        masks[kind] = np.isin(numbers, [n for ids in found.values() for n in ids])
+    return masks, names
 
 
 def _rule_margin(vertebra: Vertebra, side: Side, axes: list[NDArray]) -> NDArray[np.float32]:
