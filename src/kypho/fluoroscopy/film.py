@@ -14,12 +14,12 @@ __all__ = ["Look", "add_noise", "to_film"]
 
 DISPLAYED_PERCENTILES = (1.0, 99.0)
 """Part of the frame's values that the automatic window spans; the rest is black or white."""
-FLATTENED_PART = 0.6
+FLATTENED_PART = 0.8
 """Share of the broad brightness differences (lung against mediastinum) that is taken out."""
-BROAD_PART_OF_FRAME = 1 / 8
+BROAD_PART_OF_FRAME = 1 / 12
 """Scale of "broad", as a Gaussian's sigma over the frame's shorter edge."""
 COARSE_PIXELS = 64
-"""Pixels along the shorter edge of the coarse copy that is smoothed: 8 per sigma."""
+"""Pixels along the shorter edge of the coarse copy that is smoothed: 5 per sigma."""
 
 
 def add_noise(line_integrals: NDArray[np.float32], photons: float, seed: int) -> NDArray[np.float32]:

@@ -182,7 +182,9 @@ def _trace(sums, shape, box, source, rays, spacing, image):  # type: ignore[no-u
                 # The ray over its own depth y along the summed axis: a = a0 + sa y, b = b0 + sb y.
                 sa, sb = da / dy, db / dy
                 a0, b0 = source[0] - sa * source[2], source[1] - sb * source[2]
-                y0, y1 = _span(a0, sa, box[0, 0], box[0, 1], float(box[2, 0]), float(box[2, 1]))
+                y0 = max(min(source[2], source[2] + dy), box[2, 0])
+                y1 = min(max(source[2], source[2] + dy), box[2, 1])
+                y0, y1 = _span(a0, sa, box[0, 0], box[0, 1], y0, y1)
                 y0, y1 = _span(b0, sb, box[1, 0], box[1, 1], y0, y1)
                 if y0 < y1:
                     length = np.sqrt((sa * spacing[0]) ** 2 + (sb * spacing[1]) ** 2 + spacing[2] ** 2)

@@ -25,7 +25,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "posterior_wall": {"color": "#F0E442", "linestyle": (0, (6, 2)), "linewidth": 1.4},
     "midline": {"color": "#CC79A7", "linestyle": (0, (1, 2)), "linewidth": 1.4},
     "outline": {"color": "#009E73", "linestyle": (0, (6, 2, 1, 2)), "linewidth": 1.2},
-    "target": {"color": "#D55E00", "linestyle": "-", "linewidth": 1.4, "marker": "+", "markersize": 9},
+    "target": {"color": "#D55E00", "linestyle": "none", "linewidth": 1.4, "marker": "+", "markersize": 9},
 }
 """What an overlay can stand for, with its line style."""
 
@@ -34,8 +34,8 @@ PARTS = frozenset((*KINDS, "caption", "letters", "legend", "scale"))
 
 LETTERS = (("L", "R"), ("P", "A"), ("H", "F"))
 """Letters of the positive and negative end of the LPS axes, as radiographs are marked."""
-EDGE_ON = 0.3
-"""Least cosine with an axis for its letter: flatter views get no letter on that edge."""
+EDGE_ON = 0.75
+"""Least cosine of an image edge's direction with a patient's axis for that axis's letter: 41 degrees."""
 SCALE_BAR_MM = 20.0  # numerics: length of a drawn ruler
 HALO = "black"
 
@@ -121,7 +121,7 @@ def edge_letters(carm: CArm) -> dict[str, str]:
     letters = {}
     for vector, edges in ((carm.right, ("right", "left")), (-carm.down, ("top", "bottom"))):
         axis = int(np.argmax(np.abs(vector)))
-        if abs(vector[axis]) > np.sqrt(EDGE_ON):
+        if abs(vector[axis]) > EDGE_ON:
             ahead, behind = LETTERS[axis] if vector[axis] > 0 else LETTERS[axis][::-1]
             letters.update({edges[0]: ahead, edges[1]: behind})
     return letters
@@ -178,8 +178,8 @@ def _draw_letters(ax: Axes, carm: CArm) -> None:
     places = {
         "left": (0.02, 0.5, "left", "center"),
         "right": (0.98, 0.5, "right", "center"),
-        "top": (0.5, 0.985, "center", "top"),
-        "bottom": (0.5, 0.015, "center", "bottom"),
+        "top": (0.98, 0.985, "right", "top"),
+        "bottom": (0.02, 0.015, "left", "bottom"),
     }
     for edge, letter in edge_letters(carm).items():
         x, y, ha, va = places[edge]
