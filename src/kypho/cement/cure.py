@@ -1,0 +1,124 @@
+# mypy: allow-untyped-defs
+# numba infers the types of the compiled functions; everything called from outside is annotated.
+"""Polymerisation: ``dw/dt = K0 exp(-E / RT) w^m (wmax(T) - w)^n`` and its heat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from kypho.errors import SettingsError
+from kypho.evidence import value
+
+__all__ = ["Kinetics", "adiabatic_end_c", "half_time_s", "kinetics"]
+
+GAS_CONSTANT = 8.314462618
+KELVIN = 273.15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kinetics:
+    """One published parameter set (record ``cement.kinetics``).
+
+    Attributes:
+        k0_per_s, energy_j_mol, m, n: the rate law.
+        heat_j_kg: heat of the whole reaction.
+        start: conversion when mixing ends.
+        glass_k: glass transition; the final conversion is T over this. Infinite conversion limit 1 if zero.
+    """
+
+    k0_per_s: float
+    energy_j_mol: float
+    m: float
+    n: float
+    heat_j_kg: float
+    start: float
+    glass_k: float
+
+
+def kinetics(name: str) -> Kinetics:
+    """A parameter set by its letter.
+
+    Raises:
+        SettingsError: no set of this name.
+    """
+    sets = value("cement.kinetics")
+    if name not in sets:
+        raise SettingsError(f"unknown polymerisation set {name!r}; choose one of: {', '.join(sets)}")
+    row = sets[name]
+    return Kinetics(
+        k0_per_s=row["k0_per_s"],
+        energy_j_mol=row["energy_kj_mol"] * 1e3,
+        m=row["m"],
+        n=row["n"],
+        heat_j_kg=row["heat_j_g"] * 1e3,
+        start=row["start"],
+        glass_k=value("cement.glass_transition_k") if row["glass"] else 0.0,
+    )
+
+
+@njit(cache=True, nogil=True)
+def conversion_rate(w, temperature_c, k0, energy, m, n, glass_k):
+    """dw/dt in 1/s of conversion w at a temperature."""
+    kelvin = temperature_c + KELVIN
+    limit = min(kelvin / glass_k, 1.0) if glass_k > 0 else 1.0
+    if w >= limit or w <= 0:
+        return 0.0
+    return k0 * np.exp(-energy / (GAS_CONSTANT * kelvin)) * w**m * (limit - w) ** n
+
+
+@njit(cache=True, nogil=True)
+def advance_conversion(w, temperature_c, dt, k0, energy, m, n, glass_k):
+    """Conversion `dt` seconds on at constant temperature: classical Runge-Kutta, never above the limit."""
+    a = conversion_rate(w, temperature_c, k0, energy, m, n, glass_k)
+    b = conversion_rate(w + 0.5 * dt * a, temperature_c, k0, energy, m, n, glass_k)
+    c = conversion_rate(w + 0.5 * dt * b, temperature_c, k0, energy, m, n, glass_k)
+    d = conversion_rate(w + dt * c, temperature_c, k0, energy, m, n, glass_k)
+    return min(w + dt / 6.0 * (a + 2 * b + 2 * c + d), 1.0)
+
+
+def half_time_s(law: Kinetics, temperature_c: float) -> float:
+    """Seconds from mixing to half conversion at constant temperature."""
+    return float(
+        _half_time(law.start, temperature_c, law.k0_per_s, law.energy_j_mol, law.m, law.n, law.glass_k)
+    )
+
+
+@njit(cache=True, nogil=True)
+def _half_time(w, temperature_c, k0, energy, m, n, glass_k):
+    time, dt = 0.0, 0.25
+    while time < 1e5:
+        new = advance_conversion(w, temperature_c, dt, k0, energy, m, n, glass_k)
+        if new >= 0.5:
+            return time + dt * (0.5 - w) / (new - w)
+        w, time = new, time + dt
+    return np.inf
+
+
+def adiabatic_end_c(law: Kinetics, capacity_j_kg_k: float, start_c: float, time_s: float = 7200.0) -> float:
+    """Temperature that a lump without losses ends at."""
+    return float(
+        _adiabatic(
+            law.start,
+            start_c,
+            law.heat_j_kg / capacity_j_kg_k,
+            law.k0_per_s,
+            law.energy_j_mol,
+            law.m,
+            law.n,
+            law.glass_k,
+            time_s,
+        )
+    )
+
+
+@njit(cache=True, nogil=True)
+def _adiabatic(w, temperature_c, rise, k0, energy, m, n, glass_k, until):
+    time, dt = 0.0, 0.1
+    while time < until:
+        new = advance_conversion(w, temperature_c, dt, k0, energy, m, n, glass_k)
+        temperature_c += rise * (new - w)
+        w, time = new, time + dt
+    return temperature_c
