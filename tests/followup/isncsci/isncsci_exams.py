@@ -35,7 +35,7 @@ def normal() -> dict:
 
 
 def injured(sensory: str, motor: str | None = None, *, contraction: str = "No", pressure: str = "No") -> dict:
-    """A complete injury: normal down to `sensory` and `motor` (same by default), nothing below, both sides."""
+    """A complete injury: normal down to `sensory` and `motor` (same by default), nothing below."""
     exam = normal()
     exam["voluntary_anal_contraction"], exam["deep_anal_pressure"] = contraction, pressure
     for name in SIDES:
@@ -100,18 +100,17 @@ def with_gaps(rng: random.Random, exam: dict, *, count: int, tags: bool) -> dict
         if rng.random() < 0.1:
             changed[rng.choice(["voluntary_anal_contraction", "deep_anal_pressure"])] = "NT"
             continue
-        values = changed[rng.choice(SIDES)][rng.choice(COLUMNS)]
+        column = rng.choice(COLUMNS)
+        values = changed[rng.choice(SIDES)][column]
         segment = rng.choice(list(values))
-        if rng.random() < 0.5 or not tags:
-            values[segment] = "NT" if not tags else rng.choice(["NT", "NT*", "NT**"])
-        elif values[segment] not in ("5", "2") or (segment in MYOTOMES and values is _motor_of(changed, values)):
-            if "N" not in values[segment] and values[segment] != "5":
-                values[segment] = values[segment][0] + rng.choice(["*", "**"])
+        seen = values[segment]
+        if not tags:
+            values[segment] = "NT"
+        elif rng.random() < 0.5:
+            values[segment] = rng.choice(["NT", "NT*", "NT**"])
+        elif seen in "01234" and (column == "motor" or seen != "2"):
+            values[segment] = seen + rng.choice(["*", "**"])
     return changed
-
-
-def _motor_of(exam: dict, values: dict) -> dict | None:
-    return next((exam[name]["motor"] for name in SIDES if exam[name]["motor"] is values), None)
 
 
 def mirrored(exam: dict) -> dict:
