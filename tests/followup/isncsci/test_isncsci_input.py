@@ -84,7 +84,8 @@ def test_legs_only_never_yields_a_single_invented_grade():
     assert verdict(result) == "cannot classify: 4 possible AIS grades (A, B, C, D)"
     strong = {"motor": dict.fromkeys(["L2", "L3", "L4", "L5", "S1"], "5")}
     result = classify(from_partial({"right": strong, "left": strong}))
-    assert verdict(result) == "cannot classify: 5 possible AIS grades (A, B, C, D, E)"
+    # C is excluded: strong legs are at least half of the muscles below any level.
+    assert verdict(result) == "cannot classify: 4 possible AIS grades (A, B, D, E)"
 
 
 def test_a_bedside_examination_that_settles_the_grade_says_so():
