@@ -62,7 +62,7 @@ def test_broad_differences_shrink_and_fine_ones_stay():
     flat = image - Look.of(image).flattening
     assert abs(flat[:, 70].mean() - flat[:, 10].mean()) < 0.5 * abs(image[:, 70].mean() - image[:, 10].mean())
     step = image[48, 41] - image[48, 38]
-    # Between neighbours three pixels apart the broad picture, sigma 7 pixels, changes by 0.8 * 3 / 17 at most.
+    # Between neighbours three pixels apart the broad picture (sigma 7) changes by 0.8 * 3 / 17 at most.
     assert flat[48, 41] - flat[48, 38] > 0.8 * step
 
 

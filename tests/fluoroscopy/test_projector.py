@@ -81,7 +81,7 @@ def test_box_projection_is_exact(pose):
 
 
 def test_sphere_projection_is_within_one_percent():
-    """A ball of 0.3 mm voxels: 1 % of the diameter as RMS over its whole shadow, and for every ray of its core.
+    """A ball of 0.3 mm voxels: 1 % of the diameter as RMS over its shadow and for every core ray.
 
     What is left is the voxels' staircase at the rim, where a quarter voxel changes the chord by 5 %.
     """

@@ -94,7 +94,7 @@ def test_letters_name_the_patients_sides():
 
 def test_a_slanting_edge_has_no_letter():
     assert edge_letters(CArm.from_angles([0, 0, 0], 45, 0)) == {"top": "H", "bottom": "F"}
-    assert edge_letters(CArm.from_angles([0, 0, 0], 0, 50)) == {"left": "R", "right": "L"}
+    assert edge_letters(CArm.from_angles([0, 0, 0], 0, 45)) == {"left": "R", "right": "L"}
 
 
 def test_caption_gives_view_angles_and_lines(ax):
