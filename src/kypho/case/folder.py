@@ -112,17 +112,17 @@ def _disk(out: Path) -> Iterator[None]:
     except OutputError:
         raise
     except OSError as error:
-        here = error.filename is None or Path(str(error.filename)).is_relative_to(out)
-        above = error.filename is not None and out.is_relative_to(str(error.filename))
+        place, there = out.absolute(), Path(str(error.filename or out)).absolute()
+        ours = there.is_relative_to(place) or place.is_relative_to(there)
         if error.errno in _FULL:
             raise DiskFullError(
                 f"no space left while writing {out}; nothing was kept. Free space or choose another --out"
             ) from error
-        if error.errno in _READ_ONLY and (here or above):
+        if error.errno in _READ_ONLY and ours:
             raise ReadOnlyError(
                 f"{out} may not be written ({error.strerror}); choose another --out"
             ) from error
-        if error.errno in _PATH and (here or above):
+        if error.errno in _PATH and ours:
             raise OutputError(f"{out} cannot be a folder ({error.strerror}); choose another --out") from error
         raise
 
