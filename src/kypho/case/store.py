@@ -94,8 +94,11 @@ class Store:
             known = _read(connection, case)
             had = {event.id for event in known}
             made: list[tuple[Event, bool]] = []
-            for raw in raws:
-                made.append(_accept(case, raw, known, had, now))  # later ones may refer to earlier ones
+            for number, raw in enumerate(raws, start=1):
+                try:
+                    made.append(_accept(case, raw, known, had, now))
+                except RecordError as problem:
+                    raise (RecordError(f"event {number}: {problem}") if number > 1 else problem) from None
             rows = [_row(event) for event, new in made if new]
             if rows:
                 connection.execute(sa.insert(events), rows)

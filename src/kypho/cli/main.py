@@ -9,7 +9,10 @@ import typer
 
 from kypho.cli.codes import EXIT_INTERRUPTED, EXIT_UNEXPECTED
 from kypho.cli.doctor import doctor
+from kypho.cli.follow import follow_app
+from kypho.cli.import_case import import_case
 from kypho.cli.isncsci import isncsci
+from kypho.cli.plan import plan
 from kypho.cli.sample import sample
 from kypho.errors import KyphoError
 
@@ -33,13 +36,17 @@ def _root() -> None:
 
 app.command()(doctor)
 app.command()(isncsci)
+app.command()(plan)
 app.command()(sample)
+app.add_typer(follow_app, name="follow")
+app.command(name="import")(import_case)
 
 
 def run() -> None:
     """Run the program and leave with its exit code. No traceback reaches a user unless KYPHO_DEBUG is set."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except KyphoError as error:
         _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):

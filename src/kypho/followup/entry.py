@@ -25,7 +25,7 @@ DATE_LIKE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
 IDENTIFYING = re.compile(
     r"\S+@\S+\.\S+|\b(mrn|dob|date of birth|passport|ssn|phone|full name|surname)\b", re.I
 )
-HEAD = ("kind", "at", "role", "source", "corrects", "recorded", "id")
+HEAD = ("kind", "at", "role", "source", "corrects", "recorded")
 
 _BODY: TypeAdapter[Any] = TypeAdapter(ev.Body)
 
@@ -75,7 +75,7 @@ def make_event(
     role, source = str(raw.get("role", "")), str(raw.get("source") or "typed")
     _screen_text("source", source)
     corrects = raw.get("corrects")
-    _check_correction(kind, corrects, record)
+    _check_correction(body, corrects, record)
     _check_roles(body, role)
     if kind == "enrolment" and record is not None and not corrects:
         raise RecordError(
@@ -130,7 +130,8 @@ def _after_birth(last_year: int, written: str, body: BaseModel, record: Record |
         raise RecordError(f"time {written!r} lies before the birth year {born}; check the date")
 
 
-def _check_correction(kind: str, corrects: str | None, record: Record | None) -> None:
+def _check_correction(body: BaseModel, corrects: str | None, record: Record | None) -> None:
+    kind = str(getattr(body, "kind", ""))
     if kind == "retraction" and not corrects:
         raise RecordError(
             "retraction needs 'corrects', the id of the event it takes back; see kypho follow timeline"
@@ -143,6 +144,8 @@ def _check_correction(kind: str, corrects: str | None, record: Record | None) ->
     target = known.get(corrects)
     if target is None:
         raise RecordError(f"event {corrects!r} is not in this case; see kypho follow timeline for the ids")
+    if isinstance(body, ev.Enrolment) and body.zone != record.enrolment.zone:
+        raise RecordError(f"zone {body.zone!r}: times were read in {record.enrolment.zone}; start a new case")
     if kind not in ("retraction", target.kind):
         raise RecordError(
             f"event {corrects!r} is a {target.kind}, not a {kind}; retract it and add the other"

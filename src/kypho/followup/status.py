@@ -24,6 +24,7 @@ class Status:
     Attributes:
         tier: gravest active alarm of all.
         findings_tier: the same without the alarm for a missing examination. No finding added later lowers it.
+        synthetic: True where the enrolment says that this is no patient.
         watching: False until a procedure is recorded; nothing is judged before.
         alarms, closed: active alarms, and those a decision answers for.
         unknown: what nobody has examined; never to be read as normal.
@@ -31,6 +32,7 @@ class Status:
 
     case: str
     now: datetime
+    synthetic: bool
     watching: bool
     tier: Tier
     findings_tier: Tier
@@ -69,6 +71,7 @@ def status(record: Record, now: datetime) -> Status:
     return Status(
         case=record.case,
         now=now,
+        synthetic=record.enrolment.synthetic,
         watching=record.index_procedure is not None,
         tier=worse(findings, highest(missing)),
         findings_tier=findings,

@@ -1,0 +1,88 @@
+"""Read a whole case from one file into the store, all of its events or none."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kypho.case.store import Store
+from kypho.errors import RecordError, UnreadableFileError
+from kypho.followup import Event, Record
+
+__all__ = ["case_yaml", "import_file", "read_case"]
+
+CASE_SCHEMA = "kypho.case/1"
+
+
+def read_case(path: Path) -> tuple[str, list[dict[str, Any]]]:
+    """Pseudonym and raw events of a YAML case file or a FHIR document.
+
+    A YAML file has `schema: kypho.case/1`, `case`, and `events`: a list of mappings with `kind`, `at`, `role`
+    and the fields of the kind. `defaults` may hold what every event shares.
+
+    Raises:
+        UnreadableFileError: the file is missing, or neither YAML nor JSON.
+        RecordError: it is no case.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as problem:
+        why = " ".join(str(problem).split())
+        raise UnreadableFileError(
+            f"{path} cannot be read ({why}); give a case.yaml or a FHIR .json"
+        ) from None
+    if isinstance(data, dict) and data.get("resourceType") == "Bundle":
+        from kypho.followup.fhir import events_of_bundle
+
+        return events_of_bundle(data)
+    if not isinstance(data, dict) or data.get("schema") != CASE_SCHEMA:
+        raise RecordError(f"{path} has no 'schema: {CASE_SCHEMA}'; see docs/follow-up.md for the form")
+    events, shared = data.get("events"), data.get("defaults") or {}
+    if not isinstance(events, list) or not all(isinstance(item, dict) for item in events):
+        raise RecordError(f"{path} has no list 'events'; see docs/follow-up.md for the form")
+    return str(data.get("case", "")), [{**shared, **item} for item in events]
+
+
+def import_file(store: Store, path: Path) -> tuple[str, int, int]:
+    """Store a whole case.
+
+    Returns:
+        The pseudonym, the number of new events, and of events that stood there already.
+
+    Raises:
+        RecordError: the first event that cannot be accepted, by its number; nothing is stored.
+    """
+    case, raws = read_case(path)
+    made = store.add_all(case, raws)
+    new = sum(is_new for _, is_new in made)
+    return case, new, len(made) - new
+
+
+def case_yaml(record: Record) -> str:
+    """The whole history of a case as a YAML file that `import_file` reads back to the same events."""
+    events = []
+    for event in sorted(record.history, key=lambda e: _after_its_target(e, record)):
+        head: dict[str, Any] = {"kind": event.kind, "at": event.when.written}
+        head.update(role=event.role, source=event.source, recorded=event.recorded.isoformat())
+        if event.corrects:
+            head["corrects"] = event.corrects
+        body = event.body.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
+        if "requested" in body:
+            body["requested"] = body["requested"]["written"]
+        events.append({**head, **body})
+    case = {"schema": CASE_SCHEMA, "case": record.case, "events": events}
+    return yaml.safe_dump(case, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _after_its_target(event: Event, record: Record) -> tuple[bool, int, datetime, str]:
+    """Order in which events can be entered again: enrolment first, every correction after its target."""
+    known = {one.id: one for one in record.history}
+    depth, at = 0, event
+    while at.corrects in known:
+        depth, at = depth + 1, known[str(at.corrects)]
+    return at.kind != "enrolment", depth, event.recorded, event.id
