@@ -1,0 +1,10 @@
+"""The twelve ranked benchmarks of cement physics, as library code: `kypho validate cement` prints them.
+
+`exact` holds what has an exact answer and must pass; `bench` holds published experiments, which pass or
+are reported as failed with the deviation. Nothing is tuned to any of them.
+"""
+
+from kypho.cement.validation.check import Check
+from kypho.cement.validation.suite import BENCHMARKS, run_benchmarks
+
+__all__ = ["BENCHMARKS", "Check", "run_benchmarks"]
