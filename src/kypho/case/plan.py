@@ -1,0 +1,124 @@
+"""The planning stage of a case: inputs in, plan.json and its companions out."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kypho.anatomy import Vertebra, build_vertebra
+from kypho.case.folder import case_folder, write_json, write_volume
+from kypho.case.manifest import manifest
+from kypho.case.plan_document import PlanDocument, plan_document
+from kypho.formats import CtInput, LabelsInput, NeedleLine, slicer_markups
+from kypho.planning import LevelPlan, PlanSettings, plan_level
+
+__all__ = ["PlanResult", "Stepper", "plan_case", "write_plan"]
+
+Stepper = Callable[[str], AbstractContextManager[None]]
+"""Marks a named step of long work, for progress bar and timings."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlanResult:
+    """What the planning stage knows of one level."""
+
+    ct: CtInput
+    labels: LabelsInput
+    settings: PlanSettings
+    vertebra: Vertebra
+    plan: LevelPlan
+
+
+def plan_case(
+    ct: CtInput, labels: LabelsInput, level: str, settings: PlanSettings, step: Stepper
+) -> PlanResult:
+    """Build the vertebra model of a level and plan it.
+
+    Raises:
+        LevelError: the level is missing or incomplete.
+    """
+    with step("vertebra model"):
+        vertebra = build_vertebra(ct.volume, labels.labels, level)
+    with step("needles"):
+        plan = plan_level(vertebra, ct.volume, labels.labels, settings)
+    return PlanResult(ct=ct, labels=labels, settings=settings, vertebra=vertebra, plan=plan)
+
+
+def write_plan(
+    result: PlanResult,
+    out: Path,
+    timings_s: dict[str, float],
+    step: Stepper,
+    render: Callable[[PlanResult, PlanDocument, Path], None],
+) -> PlanDocument:
+    """Write the case folder: all files or none.
+
+    Args:
+        result: the plan.
+        out: the case folder.
+        timings_s: seconds per step so far; grows while this runs.
+        step: marks named steps.
+        render: writes report and figures into a folder; the report layer provides it.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    with case_folder(out) as staging:
+        document = plan_document(result.ct, result.settings, result.vertebra, result.plan, timings_s)
+        with step("report"):
+            render(result, document, staging)
+        with step("files"):
+            document = plan_document(result.ct, result.settings, result.vertebra, result.plan, timings_s)
+            write_json(staging / "plan.json", document.model_dump(mode="json", by_alias=True))
+            write_json(staging / "markups.mrk.json", slicer_markups(_lines(result.plan)))
+            write_volume(staging / "regions.nii.gz", result.vertebra.regions_on(result.ct.volume.grid))
+            _write_needles(staging / "needles.csv", document)
+        write_json(
+            staging / "manifest.json",
+            manifest(
+                command="plan",
+                inputs={"ct": result.ct.sha256, "labels": result.labels.sha256},
+                settings=asdict(result.settings) | {"level": result.plan.level},
+                timings_s=timings_s,
+                outputs=[p for p in staging.rglob("*") if p.is_file()],
+                folder=staging,
+                notes=(*result.ct.notes, *result.labels.notes),
+            ),
+        )
+    return document
+
+
+def _lines(plan: LevelPlan) -> list[NeedleLine]:
+    """Needles of the first approach, or its nearest miss, for 3D Slicer."""
+    first = plan.approaches[0]
+    standing = "planned" if first.feasible else "NOT ACCEPTABLE, nearest miss"
+    return [
+        NeedleLine(
+            name=f"{plan.level} {n.task.side} {n.device.name}",
+            entry_lps_mm=n.entry_mm,
+            tip_lps_mm=n.tip_mm,
+            description=f"{first.strategy}, {n.task.route}; {standing}. Research and education only.",
+        )
+        for n in first.needles
+    ]
+
+
+def _write_needles(path: Path, document: PlanDocument) -> None:
+    """One row per needle of every approach, for spreadsheets."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(
+            ["approach", "strategy", "route", "feasible", "side", "device"]
+            + [f"{point}_{axis}_mm" for point in ("entry", "tip") for axis in "lps"]
+            + ["canal_margin_mm", "gertzbein_robbins", "rule_compliant", "p_canal"]
+        )
+        for number, approach in enumerate(document.approaches):
+            for n in approach.needles:
+                table.writerow(
+                    [number, approach.strategy, approach.route, approach.feasible, n.side, n.device]
+                    + [*n.bone_entry_lps_mm, *n.tip_lps_mm, n.margins_mm["canal"], n.gertzbein_robbins]
+                    + [n.ap_lateral_rule.compliant, n.robustness.p_canal]
+                )

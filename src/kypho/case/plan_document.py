@@ -1,0 +1,354 @@
+"""plan.json: its schema (`kypho.plan/1`) and how a plan becomes one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from kypho.anatomy import Vertebra
+from kypho.evidence import record
+from kypho.formats import CtInput
+from kypho.planning import LevelPlan, Needle, PlanSettings
+from kypho.planning.optimum import Certificate
+
+__all__ = ["PLAN_SCHEMA", "PlanDocument", "plan_document"]
+
+PLAN_SCHEMA = "kypho.plan/1"
+
+Number = Annotated[float, AfterValidator(lambda x: round(x, 4))]
+Point = tuple[Number, Number, Number]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class InputPart(_Part):
+    """The CT that was planned on."""
+
+    ct_sha256: str
+    spacing_mm: Point = Field(description="voxel spacing along slice, row, column (k, j, i)")
+
+
+class FramePart(_Part):
+    """The anatomical frame in LPS: origin at the body's centre, unit axes."""
+
+    origin_mm: Point
+    left: Point
+    posterior: Point
+    superior: Point
+
+
+class PediclePart(_Part):
+    """One pedicle at its isthmus."""
+
+    isthmus_centre_lps_mm: Point
+    isthmus_width_mm: Number
+    isthmus_height_mm: Number
+    transverse_angle_deg: Number = Field(description="positive towards the midline on the way forwards")
+    sagittal_angle_deg: Number = Field(description="positive towards the feet on the way forwards")
+
+
+class QualityPart(_Part):
+    """One check of the label."""
+
+    name: str
+    passed: bool
+    reason: str
+
+
+class VertebraPart(_Part):
+    """The vertebra model in numbers."""
+
+    frame_lps: FramePart
+    pedicles: dict[Literal["left", "right"], PediclePart]
+    body_width_mm: Number
+    body_depth_mm: Number
+    body_height_mm: Number
+    body_volume_ml: Number
+    body_hu: Number = Field(description="mean attenuation of the body")
+    quality: list[QualityPart]
+
+
+class ReasonPart(_Part):
+    """What an approach misses."""
+
+    what: str
+    value: Number
+    limit: Number
+    unit: str
+
+
+class StagePart(_Part):
+    """One goal of the lexicographic search with its proof."""
+
+    goal: str
+    objective_mm: Number
+    upper_bound_mm: Number
+    gap_mm: Number
+    boxes: int
+
+
+class CertificatePart(_Part):
+    """The canal margin reached (up to "enough"), the proven bound over all needles, and their gap.
+
+    Null where no needle of the corridor respects the rule and the stop before the anterior wall.
+    """
+
+    objective_mm: Number | None
+    upper_bound_mm: Number | None
+    gap_mm: Number | None
+    stages: list[StagePart]
+
+
+class StepPart(_Part):
+    """The tip at one depth on both views."""
+
+    depth_mm: Number
+    ap: Number = Field(description="mm lateral of the pedicle's medial border on AP; negative: medial of it")
+    lateral: Number = Field(description="mm in front of the posterior wall on lateral; negative: behind it")
+    ok: bool
+
+
+class RulePart(_Part):
+    """The AP/lateral rule along the needle."""
+
+    compliant: bool
+    min_margin_mm: Number
+    first_violation_mm: Number | None
+    steps: list[StepPart]
+
+
+class RobustnessPart(_Part):
+    """Displaced needles."""
+
+    p_canal: Number
+    p_canal_se: Number
+    p_breach_2mm: Number
+    p_breach_2mm_se: Number
+    n: int
+    seed: int
+    entry_sigma_mm: Number
+    angle_sigma_deg: Number
+
+
+class DepthPart(_Part):
+    """A mark on the needle."""
+
+    from_skin_mm: Number | None
+    from_bone_mm: Number
+    to_anterior_cortex_mm: Number
+
+
+class NeedlePart(_Part):
+    """One needle."""
+
+    side: Literal["left", "right"]
+    route: Literal["transpedicular", "extrapedicular"]
+    device: str
+    outer_diameter_mm: Number
+    outer_diameter_confirmed: bool
+    skin_lps_mm: Point | None
+    skin_to_midline_mm: Number | None
+    bone_entry_lps_mm: Point
+    tip_lps_mm: Point
+    target_lps_mm: Point
+    target_distance_mm: Number
+    past_midline_mm: Number
+    margins_mm: dict[str, Number]
+    breach_mm: dict[str, Number]
+    gertzbein_robbins: str
+    heary: str
+    facet_violation: bool = Field(description="the shaft touches another vertebra's bone")
+    certificate: CertificatePart
+    ap_lateral_rule: RulePart
+    robustness: RobustnessPart
+    depths_mm: dict[str, DepthPart]
+    angles_deg: dict[str, Number]
+    path_hu: Number
+
+
+class ApproachPart(_Part):
+    """One way to do the level."""
+
+    strategy: Literal["unilateral_left", "unilateral_right", "bilateral"]
+    route: Literal["transpedicular", "extrapedicular", "mixed"]
+    feasible: bool
+    acceptable: Literal["acceptable", "not acceptable"]
+    reasons: list[ReasonPart]
+    needles: list[NeedlePart]
+
+
+class PlanDocument(_Part):
+    """A puncture plan. Research and education; not a medical device."""
+
+    schema_: Literal["kypho.plan/1"] = Field(alias="schema")
+    use: str
+    level: str
+    input: InputPart
+    vertebra: VertebraPart
+    approaches: list[ApproachPart]
+    recommended: int | None
+    why: str
+    limits_mm: dict[str, Number]
+    unconfirmed: list[str] = Field(description="evidence records used here that no source confirms yet")
+    timings_s: dict[str, Number]
+
+
+def plan_document(
+    ct: CtInput,
+    settings: PlanSettings,
+    vertebra: Vertebra,
+    plan: LevelPlan,
+    timings_s: dict[str, float],
+) -> PlanDocument:
+    """The document of a plan."""
+    spacing = ct.volume.grid.spacing_mm
+    approaches = [
+        ApproachPart(
+            strategy=a.strategy,
+            route=a.route,
+            feasible=a.feasible,
+            acceptable="acceptable" if a.feasible else "not acceptable",
+            reasons=[ReasonPart(what=r.what, value=r.value, limit=r.limit, unit=r.unit) for r in a.reasons],
+            needles=[_needle(n, vertebra, settings) for n in a.needles],
+        )
+        for a in plan.approaches
+    ]
+    return PlanDocument(
+        schema_=PLAN_SCHEMA,
+        use="research and education; not a medical device",
+        level=plan.level,
+        input=InputPart(ct_sha256=ct.sha256, spacing_mm=spacing),
+        vertebra=_vertebra(vertebra),
+        approaches=approaches,
+        recommended=plan.recommended,
+        why=plan.why,
+        limits_mm=vars(settings.limits),
+        unconfirmed=_unconfirmed(plan),
+        timings_s=timings_s,
+    )
+
+
+def _unconfirmed(plan: LevelPlan) -> list[str]:
+    """Evidence records behind the limits, targets and devices of this plan that are unconfirmed."""
+    from kypho.evidence import all_records
+
+    used = [key for key in all_records() if key.startswith("plan.")]
+    used += [n.device.evidence for a in plan.approaches for n in a.needles]
+    return sorted({key for key in used if not record(key).confirmed})
+
+
+def _vertebra(vertebra: Vertebra) -> VertebraPart:
+    low, high = vertebra.body_box_mm
+    frame = vertebra.frame
+    return VertebraPart(
+        frame_lps=FramePart(
+            origin_mm=_point(frame.origin_mm),
+            left=_point(frame.left),
+            posterior=_point(frame.posterior),
+            superior=_point(frame.superior),
+        ),
+        pedicles={
+            side: PediclePart(
+                isthmus_centre_lps_mm=_point(p.isthmus_mm),
+                isthmus_width_mm=p.width_mm,
+                isthmus_height_mm=p.height_mm,
+                transverse_angle_deg=p.transverse_angle_deg,
+                sagittal_angle_deg=p.sagittal_angle_deg,
+            )
+            for side, p in vertebra.pedicles.items()
+        },
+        body_width_mm=high[0] - low[0],
+        body_depth_mm=high[1] - low[1],
+        body_height_mm=vertebra.superior.height_mm - vertebra.inferior.height_mm,
+        body_volume_ml=float(np.count_nonzero(vertebra.body)) * vertebra.grid.voxel_mm3 / 1000,
+        body_hu=float(vertebra.hu.array[vertebra.body].mean()),
+        quality=[QualityPart(name=c.name, passed=c.passed, reason=c.reason) for c in vertebra.quality],
+    )
+
+
+def _needle(needle: Needle, vertebra: Vertebra, settings: PlanSettings) -> NeedlePart:
+    skin = needle.skin_mm
+    to_bone = None if skin is None else float(np.linalg.norm(skin - needle.entry_mm))
+    shift = needle.robustness
+    rule = needle.rule
+    return NeedlePart(
+        side=needle.task.side,
+        route=needle.task.route,
+        device=needle.device.name,
+        outer_diameter_mm=needle.device.outer_diameter_mm,
+        outer_diameter_confirmed=needle.device.confirmed,
+        skin_lps_mm=None if skin is None else _point(skin),
+        skin_to_midline_mm=None if skin is None else abs(float(vertebra.frame.to_local(skin)[0])),
+        bone_entry_lps_mm=_point(needle.entry_mm),
+        tip_lps_mm=_point(needle.tip_mm),
+        target_lps_mm=_point(needle.target_mm),
+        target_distance_mm=needle.target_distance_mm,
+        past_midline_mm=needle.past_midline_mm,
+        margins_mm=dict(needle.margins_mm),
+        breach_mm=dict(needle.breach_mm),
+        gertzbein_robbins=needle.gertzbein_robbins,
+        heary=needle.heary,
+        facet_violation=needle.margins_mm.get("bone", 1.0) < 0,
+        certificate=_certificate(needle.certificates),
+        ap_lateral_rule=RulePart(
+            compliant=rule.compliant,
+            min_margin_mm=rule.min_margin_mm,
+            first_violation_mm=rule.first_violation_mm,
+            steps=[
+                StepPart(depth_mm=s.depth_mm, ap=s.ap_mm, lateral=s.lateral_mm, ok=s.ok) for s in rule.steps
+            ],
+        ),
+        robustness=RobustnessPart(
+            p_canal=shift.p_canal,
+            p_canal_se=shift.standard_error(shift.p_canal),
+            p_breach_2mm=shift.p_breach_2mm,
+            p_breach_2mm_se=shift.standard_error(shift.p_breach_2mm),
+            n=shift.n,
+            seed=shift.seed,
+            entry_sigma_mm=settings.entry_sigma_mm,
+            angle_sigma_deg=settings.angle_sigma_deg,
+        ),
+        depths_mm={
+            d.name: DepthPart(
+                from_skin_mm=None if to_bone is None else to_bone + d.from_bone_mm,
+                from_bone_mm=d.from_bone_mm,
+                to_anterior_cortex_mm=d.to_anterior_cortex_mm,
+            )
+            for d in needle.depths
+        },
+        angles_deg=dict(needle.angles_deg),
+        path_hu=needle.path_hu,
+    )
+
+
+def _certificate(certificates: dict[str, Certificate] | object) -> CertificatePart:
+    known = {
+        goal: c
+        for goal, c in dict(certificates).items()  # type: ignore[call-overload]
+        if np.isfinite(c.objective_mm) and np.isfinite(c.upper_bound_mm)
+    }
+    stages = [
+        StagePart(
+            goal=goal,
+            objective_mm=c.objective_mm,
+            upper_bound_mm=c.upper_bound_mm,
+            gap_mm=c.gap_mm,
+            boxes=c.boxes,
+        )
+        for goal, c in known.items()
+    ]
+    first = known.get("canal", known.get("room"))
+    return CertificatePart(
+        objective_mm=None if first is None else first.objective_mm,
+        upper_bound_mm=None if first is None else first.upper_bound_mm,
+        gap_mm=None if first is None else first.gap_mm,
+        stages=stages,
+    )
+
+
+def _point(xyz: np.ndarray) -> Point:
+    return (float(xyz[0]), float(xyz[1]), float(xyz[2]))

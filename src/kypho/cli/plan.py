@@ -1,0 +1,141 @@
+"""`kypho plan`: from a CT to a puncture plan, or a refusal with numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kypho.cli.codes import EXIT_REFUSED
+
+__all__ = ["plan"]
+
+STEPS = ("read the CT", "read the labels", "vertebra model", "needles", "report", "files")
+
+
+def plan(
+    ct: Annotated[Path, typer.Argument(help="CT: DICOM folder, zip of DICOM, NIfTI, NRRD or MHA.")],
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="Labels: NIfTI, NRRD, DICOM SEG or a folder of masks.")
+    ] = None,
+    scheme: Annotated[
+        str, typer.Option("--scheme", help="auto, totalsegmentator, verse, or a JSON map of names.")
+    ] = "auto",
+    level: Annotated[str | None, typer.Option("--level", help="T7, or 'all'. Without it: list them.")] = None,
+    series: Annotated[str | None, typer.Option("--series", help="SeriesInstanceUID to use.")] = None,
+    device: Annotated[
+        str, typer.Option("--device", help="auto, 13G, 11G, 10G, 8G or pkp-cannula.")
+    ] = "auto",
+    strategy: Annotated[str, typer.Option("--strategy", help="auto, unilateral or bilateral.")] = "auto",
+    limit: Annotated[
+        list[str] | None,
+        typer.Option("--limit", help="Change a hard limit, for example canal=1.5 (mm). Repeatable."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Case folder; kypho-LEVEL by default.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print plan.json instead of a summary.")] = False,
+) -> None:
+    """Plan a kyphoplasty puncture on a CT. Exit code 30: no acceptable approach (reasons in plan.json)."""
+    from kypho.anatomy.segmenters import find_labels
+    from kypho.cli.progress import Steps
+    from kypho.formats import read_ct, read_labels
+
+    settings = _settings(device, strategy, limit or [])
+    refused = False
+    with Steps(len(STEPS), quiet=as_json) as steps:
+        with steps.step("read the CT"):
+            image = read_ct(ct, series=series)
+        with steps.step("read the labels"):
+            found = read_labels(labels, scheme=scheme, ct=image.volume) if labels else find_labels(image.volume)
+        for name in _levels(found.labels, level):
+            folder = _folder(out, name, many=level == "all")
+            refused |= _one(image, found, name, settings, folder, steps, as_json, keep_going=level == "all")
+    if refused:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _one(image, found, name, settings, folder, steps, as_json, keep_going) -> bool:  # type: ignore[no-untyped-def]
+    """Plan and write one level; True if it was refused."""
+    from kypho.case.plan import plan_case, write_plan
+    from kypho.errors import LevelIncompleteError
+    from kypho.report.plan import render_plan
+
+    try:
+        result = plan_case(image, found, name, settings, steps.step)
+    except LevelIncompleteError as error:
+        if not keep_going:
+            raise
+        typer.echo(f"{name}: skipped, {error}", err=True)
+        return False
+    document = write_plan(result, folder, steps.timings_s, steps.step, render_plan)
+    if as_json:
+        typer.echo(document.model_dump_json(by_alias=True))
+    else:
+        typer.echo(_summary(document, folder))
+    return document.recommended is None
+
+
+def _settings(device: str, strategy: str, limits: list[str]):  # type: ignore[no-untyped-def]
+    from kypho.errors import SettingsError
+    from kypho.planning import Limits, PlanSettings
+    from kypho.planning.devices import largest_first
+
+    largest_first(device)
+    changed: dict[str, float] = {}
+    known = [name.removesuffix("_mm") for name in vars(Limits())]
+    for entry in limits:
+        name, _, number = entry.partition("=")
+        try:
+            if name not in known:
+                raise ValueError
+            changed[f"{name}_mm"] = float(number)
+        except ValueError:
+            raise SettingsError(
+                f"--limit {entry!r}: give NAME=MM with NAME one of {', '.join(known)}"
+            ) from None
+    return PlanSettings(device=device, strategy=strategy, limits=Limits(**changed))  # type: ignore[arg-type]
+
+
+def _levels(labels, level: str | None) -> tuple[str, ...]:  # type: ignore[no-untyped-def]
+    from kypho.errors import ChoiceNeededError, LevelError
+
+    present = labels.levels()
+    if level is None:
+        raise ChoiceNeededError(
+            f"levels found: {', '.join(present) or 'none'}. Choose one with --level, or --level all"
+        )
+    if level.lower() == "all":
+        if not present:
+            raise LevelError("the labels hold no vertebra; check that it is the right label file")
+        return tuple(present)
+    wanted = level.upper()
+    labels.require_level(wanted)
+    return (wanted,)
+
+
+def _folder(out: Path | None, level: str, *, many: bool) -> Path:
+    if out is None:
+        return Path(f"kypho-{level}")
+    return out / level if many else out
+
+
+def _summary(document, folder: Path) -> str:  # type: ignore[no-untyped-def]
+    """A few lines for the terminal."""
+    lines = []
+    if document.recommended is None:
+        lines.append(f"{document.level}: REFUSED. {document.why}.")
+        for approach in document.approaches:
+            missed = "; ".join(f"{r.what} {r.value:.2f} against {r.limit:.2f} {r.unit}" for r in approach.reasons)
+            lines.append(f"  {approach.strategy}, {approach.route}: {missed}")
+    else:
+        best = document.approaches[document.recommended]
+        lines.append(f"{document.level}: {document.why}.")
+        for n in best.needles:
+            lines.append(
+                f"  {n.side}, {n.device} ({n.outer_diameter_mm:.2f} mm): canal margin {n.margins_mm['canal']:.1f} mm, "
+                f"grade {n.gertzbein_robbins}, AP/lateral rule {'kept' if n.ap_lateral_rule.compliant else 'BROKEN'}, "
+                f"canal touched in {100 * n.robustness.p_canal:.0f} % of displaced needles"
+            )
+    lines.append(f"Report: {folder / 'report.html'}")
+    lines.append("Research and education; not a medical device.")
+    return "\n".join(lines)

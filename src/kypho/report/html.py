@@ -1,0 +1,59 @@
+"""One self-contained HTML file: the shared page, its filters, figures inside."""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from kypho import __version__
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["embed", "render_page", "save_figure"]
+
+DPI = 110  # numerics: sharp on a screen and in print, small enough for one file
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("kypho.report"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["mm"] = lambda x, digits=1: "not assessable" if x is None else f"{x:.{digits}f}"
+    environment.filters["percent"] = lambda p: f"{100 * p:.1f}"
+    environment.filters["words"] = lambda name: str(name).replace("_", " ")
+    return environment
+
+
+def render_page(template: str, path: Path, **content: Any) -> None:
+    """Render a template of kypho.report/templates into a file.
+
+    Args:
+        template: file name of the template, which extends page.html.
+        path: the file to write.
+        content: what the template shows.
+    """
+    text = _environment().get_template(template).render(version=__version__, **content)
+    path.write_text(text, encoding="utf-8")
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG and free it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=DPI, facecolor="white")
+    figure.clear()
+    return path
+
+
+def embed(path: Path) -> str:
+    """A PNG as a data address for the src of an image."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

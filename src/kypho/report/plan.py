@@ -1,0 +1,44 @@
+"""The report of a puncture plan: figures and one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kypho.case.plan import PlanResult
+from kypho.case.plan_document import PlanDocument
+from kypho.evidence import record, value
+from kypho.report.html import embed, render_page, save_figure
+from kypho.report.plan_figures import rule_figure, sections_figure, steps_figure
+
+__all__ = ["render_plan"]
+
+
+def render_plan(result: PlanResult, document: PlanDocument, folder: Path) -> None:
+    """Write figures/*.png and report.html into a folder."""
+    approach = result.plan.approaches[0]
+    figures = {"sections": sections_figure(result, approach), "rule": rule_figure(result, approach)}
+    for needle in approach.needles:
+        figures[f"steps_{needle.task.side}"] = steps_figure(result, needle, approach.feasible)
+    files = {
+        name: save_figure(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()
+    }
+    level = document.level
+    render_page(
+        "plan.html",
+        folder / "report.html",
+        plan=document,
+        best=document.approaches[0],
+        figures={name: embed(path) for name, path in files.items()},
+        evidence=[record(key) for key in _records(document)],
+        norms={
+            key: value(f"norm.pedicle.{key}").get(level, "not given")
+            for key in ("width_mm", "transverse_angle_deg")
+        },
+        notes=[*result.ct.notes, *result.labels.notes],
+        enough_mm=result.settings.enough_canal_mm,
+    )
+
+
+def _records(document: PlanDocument) -> list[str]:
+    """Evidence ids to list: everything unconfirmed that was used, and the rule itself."""
+    return [*document.unconfirmed, "plan.rule.ap_lateral", "plan.gertzbein_robbins_mm"]

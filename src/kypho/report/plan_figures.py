@@ -1,0 +1,210 @@
+"""Figures of a puncture plan: sections along the needle, C-arm views per step, the rule and the margins."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from kypho.anatomy import ARCH, BODY, CANAL, LEFT_PEDICLE, RIGHT_PEDICLE, Vertebra
+from kypho.case.plan import PlanResult
+from kypho.fluoroscopy import (
+    CArm,
+    Look,
+    Overlay,
+    Projector,
+    draw_view,
+    en_face,
+    needle_shadow,
+    to_film,
+    true_ap,
+    true_lateral,
+)
+from kypho.planning import Approach, Needle
+from kypho.planning.walls import WALLS
+from kypho.space import sample_at, unit
+
+__all__ = ["rule_figure", "sections_figure", "steps_figure"]
+
+COLOURS = {BODY: "#56B4E9", LEFT_PEDICLE: "#E69F00", RIGHT_PEDICLE: "#E69F00", ARCH: "#999999", CANAL: "#F0E442"}
+NAMES = {BODY: "body", LEFT_PEDICLE: "pedicle", ARCH: "arch", CANAL: "canal"}
+NEEDLE = "#D55E00"
+SECTION_MM = 0.4  # numerics: pixel of a drawn section, finer than the CT
+WINDOW_HU = (-150, 850)  # numerics: a bone window for display
+STEPS = ("docked on bone", "middle of the pedicle", "posterior wall", "final")
+
+
+def sections_figure(result: PlanResult, approach: Approach) -> Figure:
+    """CT sections that contain each needle: one near-transverse, one near-sagittal."""
+    count = len(approach.needles)
+    figure = Figure(figsize=(9.0, 4.3 * count), layout="constrained")
+    axes = figure.subplots(count, 2, squeeze=False)
+    for row, needle in zip(axes, approach.needles, strict=True):
+        _section(row[0], result.vertebra, needle, result.vertebra.frame.left, "transverse")
+        _section(row[1], result.vertebra, needle, result.vertebra.frame.superior, "sagittal")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    return figure
+
+
+def _section(ax: Axes, vertebra: Vertebra, needle: Needle, second: NDArray, name: str) -> None:
+    """Draw the plane that holds the needle and the direction `second`.
+
+    Transverse: the patient's left on the image's right, front up, as seen from the feet.
+    Sagittal: front on the image's left, head up.
+    """
+    along = needle.direction
+    across = unit(second - (second @ along) * along)
+    middle = (needle.entry_mm + needle.tip_mm) / 2
+    # The picture's vertical is the vertebra's own axis as far as the plane allows.
+    vertical = -vertebra.frame.posterior if name == "transverse" else vertebra.frame.superior
+    up = unit((vertical @ along) * along + (vertical @ across) * across)
+    right = unit(across - (across @ up) * up) if name == "transverse" else None
+    if right is None:
+        back = vertebra.frame.posterior
+        right = unit(back - (back @ up) * up - _normal(along, across) * (back @ _normal(along, across)))
+    u = np.arange(-42.0, 42.0, SECTION_MM)
+    v = np.arange(-38.0, 42.0, SECTION_MM)
+    points = middle + v[:, None, None] * up + u[None, :, None] * right
+    hu = sample_at(vertebra.hu, points, outside=np.nan)
+    part = sample_at(vertebra.regions, points, order=0)
+    ax.imshow(hu, cmap="gray", vmin=WINDOW_HU[0], vmax=WINDOW_HU[1], extent=(u[0], u[-1], v[0], v[-1]), origin="lower")
+    for number, colour in COLOURS.items():
+        if (part == number).any():
+            ax.contour(u, v, part == number, levels=[0.5], colors=colour, linewidths=1.1)
+            if number in NAMES:
+                ax.plot([], [], color=colour, label=NAMES[number])
+    _draw_shaft(ax, needle, middle, right, up)
+    ax.set(xlim=(-40, 40), ylim=(-36, 40), xticks=[], yticks=[])
+    ax.set_facecolor("black")
+    ax.set_title(f"{vertebra.level} {needle.task.side}, needle's {name} plane", fontsize=10)
+    letters = ("R", "L") if name == "transverse" else ("A", "P")
+    for x, letter, ha in ((0.02, letters[0], "left"), (0.98, letters[1], "right")):
+        ax.text(x, 0.5, letter, transform=ax.transAxes, color="white", ha=ha, va="center", weight="bold")
+
+
+def _normal(a: NDArray, b: NDArray) -> NDArray[np.float64]:
+    return unit(np.cross(a, b))
+
+
+def _draw_shaft(ax: Axes, needle: Needle, middle: NDArray, right: NDArray, up: NDArray) -> None:
+    """The needle at its true width, from beyond the bone to its tip."""
+    start = needle.entry_mm - 18.0 * needle.direction
+    ends = np.array([start, needle.tip_mm]) - middle
+    flat = np.column_stack([ends @ right, ends @ up])
+    side = needle.device.radius_mm * np.array([-(flat[1] - flat[0])[1], (flat[1] - flat[0])[0]])
+    side /= np.linalg.norm(flat[1] - flat[0])
+    corners = np.array([flat[0] + side, flat[1] + side, flat[1] - side, flat[0] - side])
+    ax.fill(corners[:, 0], corners[:, 1], facecolor=NEEDLE, edgecolor="white", linewidth=0.6, alpha=0.85, label="needle")
+    target = needle.target_mm - middle
+    ax.plot(target @ right, target @ up, "+", color="white", markersize=9, markeredgewidth=1.6)
+
+
+def steps_figure(result: PlanResult, needle: Needle, acceptable: bool) -> Figure:
+    """AP and lateral view at each step, and the view down the needle."""
+    projector = Projector(result.ct.volume)
+    frame = result.vertebra.frame
+    depths = _step_depths(needle)
+    figure = Figure(figsize=(13.0, 5.9), layout="constrained")
+    axes = figure.subplots(2, len(STEPS) + 1)
+    for row, (name, carm) in enumerate((("True AP", true_ap(frame)), ("True lateral", true_lateral(frame)))):
+        patient = projector.trace(carm)
+        look = Look.of(patient)
+        for ax, step, depth in zip(axes[row], STEPS, depths, strict=False):
+            tip = needle.entry_mm + depth * needle.direction
+            film = to_film(patient + _shaft(carm, needle, tip), look)
+            lines = (step, f"{depth:.0f} mm past bone")
+            _draw(ax, film, carm, result.vertebra, needle, tip, name, lines)
+    carm = en_face(frame, needle.entry_mm, needle.tip_mm)
+    patient = projector.trace(carm)
+    for ax, with_needle in ((axes[0, -1], False), (axes[1, -1], True)):
+        shadow = _shaft(carm, needle, needle.tip_mm) if with_needle else 0.0
+        film = to_film(patient + shadow, Look.of(patient))
+        lines = ("needle in place",) if with_needle else ("entry",)
+        _draw(ax, film, carm, result.vertebra, needle, needle.tip_mm, "Down the needle", lines)
+    title = f"{result.vertebra.level}, {needle.task.side} needle, {needle.device.name}"
+    figure.suptitle(title if acceptable else f"{title}: NOT ACCEPTABLE, nearest miss", fontsize=11)
+    handles, labels = axes[1, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    return figure
+
+
+def _step_depths(needle: Needle) -> list[float]:
+    depth = {d.name: d.from_bone_mm for d in needle.depths}
+    return [0.0, (depth["pedicle_entry"] + depth["posterior_wall"]) / 2, depth["posterior_wall"], depth["tip"]]
+
+
+def _shaft(carm: CArm, needle: Needle, tip: NDArray) -> NDArray[np.float32]:
+    outer = needle.entry_mm - 120.0 * needle.direction if needle.skin_mm is None else needle.skin_mm
+    return needle_shadow(carm, outer, tip, needle.device.radius_mm)
+
+
+def _draw(
+    ax: Axes,
+    film: NDArray,
+    carm: CArm,
+    vertebra: Vertebra,
+    needle: Needle,
+    tip: NDArray,
+    title: str,
+    lines: tuple[str, ...],
+) -> None:
+    overlays = [
+        Overlay(
+            kind="pedicle_ring",
+            points_lps=vertebra.pedicles[needle.task.side].contour_mm,
+            label="pedicle ring",
+            closed=True,
+        ),
+        Overlay(kind="needle", points_lps=np.array([needle.entry_mm, tip]), label="needle in bone", tip=True),
+    ]
+    if title == "True lateral":
+        heights = np.linspace(vertebra.inferior.height_mm, vertebra.superior.height_mm, 25)
+        line = np.column_stack([np.zeros_like(heights), vertebra.wall.y_mm(heights), heights])
+        overlays.append(
+            Overlay(kind="posterior_wall", points_lps=vertebra.frame.to_world(line), label="posterior wall")
+        )
+    if title == "Down the needle":
+        overlays = overlays[:1]
+    shown = {"needle", "pedicle_ring", "posterior_wall", "caption", "letters", "scale"}
+    draw_view(ax, film, carm, overlays, title=title, lines=lines, show=shown)
+
+
+def rule_figure(result: PlanResult, approach: Approach) -> Figure:
+    """The AP/lateral rule along each needle, and the margins against their limits."""
+    count = len(approach.needles)
+    figure = Figure(figsize=(9.0, 3.2 * count), layout="constrained")
+    axes = figure.subplots(count, 2, squeeze=False)
+    for row, needle in zip(axes, approach.needles, strict=True):
+        _rule(row[0], needle)
+        _margins(row[1], needle, result)
+    return figure
+
+
+def _rule(ax: Axes, needle: Needle) -> None:
+    steps = needle.rule.steps
+    depth = [s.depth_mm for s in steps]
+    ax.axhline(0, color="black", linewidth=0.8)
+    ax.plot(depth, [s.ap_mm for s in steps], color="#0072B2", label="AP: lateral of the medial border")
+    ax.plot(depth, [s.lateral_mm for s in steps], color="#D55E00", linestyle="--", label="lateral: in front of the wall")
+    bad = [s.depth_mm for s in steps if not s.ok]
+    if bad:
+        ax.plot(bad, np.zeros(len(bad)), "x", color="#a4161a", label="rule broken")
+    ax.set(xlabel="depth past the bone entry, mm", ylabel="mm", title=f"AP/lateral rule, {needle.task.side}")
+    ax.legend(fontsize=8, frameon=False)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _margins(ax: Axes, needle: Needle, result: PlanResult) -> None:
+    names = [n for n in (*WALLS, "organ", "bone") if n in needle.margins_mm]
+    values = [needle.margins_mm[n] for n in names]
+    limits = [getattr(result.settings.limits, f"{n}_mm") for n in names]
+    place = np.arange(len(names))[::-1]
+    ax.barh(place, values, color=["#56B4E9" if v >= m - 2e-3 else "#a4161a" for v, m in zip(values, limits, strict=True)])
+    ax.plot(limits, place, "|", color="black", markersize=12, markeredgewidth=2, label="limit")
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_yticks(place, [n.replace("_", " ") for n in names])
+    ax.set(xlabel="margin, mm", title=f"Distance to each wall, {needle.task.side}")
+    ax.legend(fontsize=8, frameon=False, loc="lower right")
+    ax.spines[["top", "right"]].set_visible(False)
