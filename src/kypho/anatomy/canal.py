@@ -11,6 +11,7 @@ from kypho.space import Grid
 __all__ = ["enclosed_canal"]
 
 SMALLEST_CANAL_MM2 = 60.0  # numerics: a hole smaller than this is a gap in the labels, not a canal
+OFF_AXIS_MM = 8.0  # numerics: half a canal's width; a hole whose middle is further off is not the canal
 LARGEST_CLOSING_MM = 6.0  # numerics: the widest gap of the ring that is bridged to find its inside
 
 
@@ -72,7 +73,7 @@ def _canal_piece(
     pieces: NDArray, n: int, area_mm2: float, pixel_mm: float, centre_yx_mm: tuple[float, float] | None
 ) -> int:
     """Number of the piece that is the canal, 0 if none is large enough or near enough."""
-    best, best_score = 0, np.inf
+    best, best_score = 0, (np.inf if centre_yx_mm is None else OFF_AXIS_MM)
     for number in range(1, n + 1):
         size = np.count_nonzero(pieces == number) * area_mm2
         if size < SMALLEST_CANAL_MM2:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from kypho.errors import LabelsError, LevelError
 from kypho.space import Volume
@@ -57,6 +58,37 @@ class Labels:
     def has(self, name: str) -> bool:
         """True if at least one voxel carries the structure."""
         return any(n in self.present_ids for n in self.ids.get(name, ()))
+
+    @cached_property
+    def _boxes(self) -> list[tuple[slice, ...] | None]:
+        return ndimage.find_objects(np.asarray(self.volume.array, np.int32))
+
+    def box(self, name: str, margin_mm: float = 0.0) -> tuple[slice, slice, slice]:
+        """Slices ``[k, j, i]`` of the smallest box around a structure, widened within the volume.
+
+        Raises:
+            LevelError: the structure is absent.
+        """
+        boxes = [b for n in self.ids.get(name, ()) if n <= len(self._boxes) and (b := self._boxes[n - 1])]
+        if not boxes:
+            raise LevelError(f"{name!r} is not in the labels; found: {', '.join(self.levels()) or 'no level'}")
+        grid = self.volume.grid
+        wide = [int(np.ceil(margin_mm / s)) for s in grid.spacing_mm]
+        start = [max(0, min(b[d].start for b in boxes) - wide[d]) for d in range(3)]
+        stop = [min(grid.shape[d], max(b[d].stop for b in boxes) + wide[d]) for d in range(3)]
+        k, j, i = (slice(a, b) for a, b in zip(start, stop, strict=True))
+        return k, j, i
+
+    def part(self, name: str, box: tuple[slice, slice, slice] | None = None) -> NDArray[np.bool_]:
+        """Mask of a structure inside a box, by default its own."""
+        where = self.box(name) if box is None else box
+        return np.isin(self.volume.array[where], np.asarray(self.ids.get(name, ())))
+
+    def centre_mm(self, name: str) -> NDArray[np.float64]:
+        """LPS centroid of a structure."""
+        box = self.box(name)
+        inside = np.argwhere(self.part(name, box)).mean(axis=0)
+        return self.volume.grid.to_world(inside + [s.start for s in box])
 
     def levels(self) -> tuple[str, ...]:
         """The vertebral levels present, from head to tail."""

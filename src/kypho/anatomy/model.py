@@ -25,7 +25,7 @@ BODY, LEFT_PEDICLE, RIGHT_PEDICLE, ARCH, CANAL = 1, 2, 3, 4, 5
 """Numbers in `Vertebra.regions` and in regions.nii.gz."""
 
 MARGIN_MM = 8.0  # numerics: room around the vertebra on its local grid, wider than any clearance asked for
-SPACING_MM = 0.6  # numerics: below the pixel of a spine CT (0.7), so that the grid adds no error of its own
+SPACING_MM = 0.7  # numerics: the pixel of a spine CT; the distances interpolated on it are nearly linear
 COARSE_MM = 1.0  # numerics: enough to find a frame by averaging over thousands of points
 CANAL_OVERHANG_MM = 4.0  # numerics: how far the canal is continued above and below the endplates
 
@@ -40,7 +40,6 @@ class Vertebra:
         hu: CT on the local grid, axes (superior, posterior, left), isotropic.
         regions: part numbers on the local grid (1 body, 2 left pedicle, 3 right pedicle, 4 arch, 5 canal).
         bone_mm: signed distance to the surface of the whole vertebra, positive inside.
-        canal_mm: signed distance to the canal's boundary, positive inside the canal.
         wall: the posterior wall.
         inferior, superior: the endplates.
         pedicles: by side.
@@ -52,7 +51,6 @@ class Vertebra:
     hu: Volume
     regions: Volume
     bone_mm: Volume
-    canal_mm: Volume
     wall: PosteriorWall
     inferior: Endplate
     superior: Endplate
@@ -75,6 +73,11 @@ class Vertebra:
         return np.asarray(self.regions.array == BODY)
 
     @cached_property
+    def canal_mm(self) -> Volume:
+        """Signed distance to the canal's boundary on the local grid, positive inside the canal."""
+        return smooth_distance(self.regions.array == CANAL, self.grid)
+
+    @cached_property
     def body_box_mm(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Smallest and largest local (left, posterior, superior) coordinates of the body.
 
@@ -89,9 +92,21 @@ class Vertebra:
             self.axes_mm, np.nonzero(self.regions.array == region), strict=True))
         return np.column_stack([x, y, z])
 
-    def regions_on(self, grid: Grid) -> Volume:
-        """The part numbers on another grid, such as the CT's."""
-        return resample(self.regions, grid)
+    def regions_on(self, labels: Labels) -> Volume:
+        """The part numbers on the labels' own grid, for exactly the voxels that carry this level."""
+        grid = labels.volume.grid
+        regions = np.zeros(grid.shape, np.uint8)
+        box = labels.box(self.level, MARGIN_MM)
+        part = resample(self.regions, grid.crop([s.start for s in box], [s.stop for s in box]))
+        bone = labels.part(self.level, box)
+        local = self.frame.to_local(part.grid.to_world(np.argwhere(bone)))
+        in_front = local[:, 1] <= self.wall.y_mm(local[:, 2])
+        # The local grid rounds the surface; the labels know it exactly.
+        near = part.array[bone]
+        near = np.where((near == 0) | (near == CANAL) | (in_front != (near == BODY)), ARCH, near)
+        regions[box][bone] = np.where(in_front, BODY, near)
+        regions[box][(part.array == CANAL) & ~bone] = CANAL
+        return Volume(array=regions, grid=grid, unit="label")
 
 
 def build_vertebra(ct: Volume, labels: Labels, level: str, *, spacing_mm: float = SPACING_MM) -> Vertebra:
@@ -119,13 +134,13 @@ def build_vertebra(ct: Volume, labels: Labels, level: str, *, spacing_mm: float 
     require_complete(level, checks)
     part_ct, bone, cord, hint = _cut_out(ct, labels, level)
     distance = signed_distance(bone, part_ct.grid)
-    cord_distance = signed_distance(cord, part_ct.grid)
+    cord_share = Volume(array=cord.astype(np.float32), grid=part_ct.grid, unit="1")
     frame = first_frame(bone, part_ct.grid, part_ct.grid.to_world(np.argwhere(cord)), hint)
     for _ in range(2):
-        coarse = _parts(distance, cord_distance, frame, part_ct.grid, COARSE_MM)
+        coarse = _parts(distance, cord_share, frame, part_ct.grid, COARSE_MM)
         frame = _better_frame(coarse)
-    frame = _centred(_parts(distance, cord_distance, frame, part_ct.grid, COARSE_MM))
-    fine = _parts(distance, cord_distance, frame, part_ct.grid, spacing_mm)
+    frame = _centred(_parts(distance, cord_share, frame, part_ct.grid, COARSE_MM))
+    fine = _parts(distance, cord_share, frame, part_ct.grid, spacing_mm)
     return _assemble(level, part_ct, fine, checks)
 
 
@@ -149,17 +164,12 @@ def _cut_out(
     ct: Volume, labels: Labels, level: str
 ) -> tuple[Volume, NDArray[np.bool_], NDArray[np.bool_], NDArray | None]:
     """CT, bone and cord around the level, and the direction to the head from the neighbours."""
-    mask = labels.mask(level)
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
-    margin = np.ceil(np.full(3, 2 * MARGIN_MM) / np.asarray(ct.grid.spacing_mm)).astype(int)
-    start = np.maximum(np.array([s.start for s in box]) - margin, 0)
-    stop = np.minimum(np.array([s.stop for s in box]) + margin, ct.grid.shape)
-    part = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
-    bone = ndimage.binary_fill_holes(mask[part])
-    canal_names = [n for n in ("spinal_canal", "spinal_cord") if labels.has(n)]
-    local = labels.volume.array[part]
-    cord = np.isin(local, labels.ids[canal_names[0]]) if canal_names else np.zeros_like(bone)
-    return ct.crop(start, stop), bone, cord, _axis_hint(labels, level)
+    box = labels.box(level, 2 * MARGIN_MM)
+    bone = ndimage.binary_fill_holes(labels.part(level, box))
+    canal_name = "spinal_canal" if labels.has("spinal_canal") else "spinal_cord"
+    cord = labels.part(canal_name, box)
+    part_ct = ct.crop([s.start for s in box], [s.stop for s in box])
+    return part_ct, bone, cord, _axis_hint(labels, level)
 
 
 def _axis_hint(labels: Labels, level: str) -> NDArray | None:
@@ -168,9 +178,7 @@ def _axis_hint(labels: Labels, level: str) -> NDArray | None:
     upper, lower = above or level, below or level
     if upper == lower:
         return None
-    grid = labels.volume.grid
-    ends = [grid.to_world(ndimage.center_of_mass(labels.mask(name))) for name in (upper, lower)]
-    return np.asarray(ends[0] - ends[1])
+    return labels.centre_mm(upper) - labels.centre_mm(lower)
 
 
 def _axes(grid: Grid, frame: Frame) -> list[NDArray[np.float64]]:
@@ -178,13 +186,13 @@ def _axes(grid: Grid, frame: Frame) -> list[NDArray[np.float64]]:
     return [first[n] + np.arange(grid.shape[n]) * grid.spacing_mm[n] for n in range(3)]
 
 
-def _parts(distance: Volume, cord_distance: Volume, frame: Frame, grid: Grid, spacing_mm: float) -> _Parts:
+def _parts(distance: Volume, cord_share: Volume, frame: Frame, grid: Grid, spacing_mm: float) -> _Parts:
     """Cut the vertebra into parts on a local grid of the frame."""
     points = frame.to_local(grid.to_world(np.argwhere(distance.array > 0)))
     place = local_grid(frame, points.min(axis=0) - MARGIN_MM, points.max(axis=0) + MARGIN_MM, spacing_mm)
     axes = _axes(place, frame)
     bone = local_mask(distance, place)
-    cord = local_mask(cord_distance, place) & ~bone
+    cord = (resample(cord_share, place).array > 0.5) & ~bone
     near = np.abs(axes[0]) < 15.0
     middle = ndimage.center_of_mass(cord & near[:, None, None]) if (cord & near[:, None, None]).any() else None
     centre = (middle[1] * spacing_mm, middle[2] * spacing_mm) if middle else None
@@ -242,7 +250,6 @@ def _assemble(level: str, ct: Volume, parts: _Parts, checks: tuple[QualityCheck,
         hu=resample(ct, parts.grid),
         regions=Volume(array=regions, grid=parts.grid, unit="label"),
         bone_mm=parts.distance,
-        canal_mm=smooth_distance(parts.canal, parts.grid),
         wall=parts.wall,
         inferior=parts.lower,
         superior=parts.upper,

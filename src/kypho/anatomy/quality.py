@@ -29,12 +29,11 @@ class QualityCheck:
 
 def quality_of(labels: Labels, level: str) -> tuple[QualityCheck, ...]:
     """Check a level's label: not cut off, one piece, no holes, not two levels in one."""
-    mask = labels.mask(level)
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
-    part = mask[box]
+    box = labels.box(level)
+    part = labels.part(level, box)
     size = int(np.count_nonzero(part))
     return (
-        _inside(box, mask.shape),
+        _inside(box, labels.volume.grid.shape),
         _one_piece(part, size),
         _no_holes(part, size),
         _not_merged(labels, level, size),
@@ -80,7 +79,7 @@ def _no_holes(mask: np.ndarray, size: int) -> QualityCheck:
 
 def _not_merged(labels: Labels, level: str, size: int) -> QualityCheck:
     sizes = [
-        int(np.count_nonzero(labels.mask(name))) for name in labels.neighbours(level) if name is not None
+        int(np.count_nonzero(labels.part(name))) for name in labels.neighbours(level) if name is not None
     ]
     if not sizes:
         return QualityCheck(name="one_level", passed=True, reason="no neighbour to compare the volume with")

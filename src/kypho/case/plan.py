@@ -74,7 +74,7 @@ def write_plan(
             document = plan_document(result.ct, result.settings, result.vertebra, result.plan, timings_s)
             write_json(staging / "plan.json", document.model_dump(mode="json", by_alias=True))
             write_json(staging / "markups.mrk.json", slicer_markups(_lines(result.plan)))
-            write_volume(staging / "regions.nii.gz", result.vertebra.regions_on(result.ct.volume.grid))
+            write_volume(staging / "regions.nii.gz", result.vertebra.regions_on(result.labels.labels))
             _write_needles(staging / "needles.csv", document)
         write_json(
             staging / "manifest.json",

@@ -129,7 +129,8 @@ def _summary(document, folder: Path) -> str:  # type: ignore[no-untyped-def]
             lines.append(f"  {approach.strategy}, {approach.route}: {missed}")
     else:
         best = document.approaches[document.recommended]
-        lines.append(f"{document.level}: {document.why}.")
+        name = best.strategy.replace("_", " ")
+        lines.append(f"{document.level}: {name}, {best.route}; {document.why}.")
         for n in best.needles:
             lines.append(
                 f"  {n.side}, {n.device} ({n.outer_diameter_mm:.2f} mm): canal margin {n.margins_mm['canal']:.1f} mm, "

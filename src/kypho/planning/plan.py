@@ -266,8 +266,7 @@ def _why(approaches: list[Approach]) -> str:
     best = approaches[0]
     if not best.feasible:
         return "no approach meets every hard limit; the nearest miss of each is listed with what it misses"
-    name = best.strategy.replace("_", " ")
-    words = [f"{name}, {best.route}"]
+    words = []
     through = [a for a in approaches if a.strategy != "bilateral" and a.route == "transpedicular"]
     if best.strategy == "bilateral":
         misses = sorted({r.what.replace("_", " ") for a in through for r in a.reasons})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from kypho.followup import Alarm, Event, Record, Slot, Status, utc_now
+from kypho.followup import Alarm, Event, Record, Slot, Status
 from kypho.followup.facts_labs import describe
 from kypho.followup.labs import flag
 
@@ -41,7 +41,7 @@ def status_lines(state: Status, *, everything: bool = False) -> list[str]:
         lines.append("  not watched: no procedure is recorded")
     shown = state.alarms if everything else state.alarms[:ALARMS_SHOWN]
     for alarm in shown:
-        lines += _alarm(alarm, everything)
+        lines += _alarm(alarm, state, everything)
     if len(state.alarms) > len(shown):
         rest = ", ".join(f"{a.rule.id} {a.rule.tier}" for a in state.alarms[len(shown) :])
         lines.append(
@@ -62,9 +62,9 @@ def status_lines(state: Status, *, everything: bool = False) -> list[str]:
     return [*lines, NOT_A_DEVICE]
 
 
-def _alarm(alarm: Alarm, everything: bool) -> list[str]:
+def _alarm(alarm: Alarm, state: Status, everything: bool) -> list[str]:
     facts = "; ".join(fact.text for fact in alarm.facts)
-    late = "act now" if alarm.act_by < utc_now() else f"by {_stamp(alarm.act_by)}"
+    late = "act now" if alarm.act_by < state.now else f"by {_stamp(alarm.act_by)}"
     lines = [
         f"  {TIER_WORDS[alarm.rule.tier]} {alarm.rule.id} since {alarm.since.written}: {alarm.rule.what}",
         f"      because {facts} [{', '.join(alarm.events) or 'time'}]",

@@ -31,6 +31,7 @@ def _environment() -> Environment:
     environment.filters["mm"] = lambda x, digits=1: "not assessable" if x is None else f"{x:.{digits}f}"
     environment.filters["percent"] = lambda p: f"{100 * p:.1f}"
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
+    environment.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
     return environment
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import map_coordinates
 
 from kypho.space.grid import Grid, Volume
 
 __all__ = ["resample", "sample_at"]
+
+INTERPOLATORS = {0: sitk.sitkNearestNeighbor, 1: sitk.sitkLinear, 3: sitk.sitkBSpline}
+"""Spline orders to SimpleITK."""
 
 HU_AIR = -1024.0
 """What lies outside a CT: air, never water."""
@@ -26,20 +30,33 @@ def resample(
     Args:
         volume: what to sample.
         grid: where to sample it.
-        order: spline order; by default 0 (nearest) for labels and 1 for everything else.
+        order: spline order 0, 1 or 3; by default 0 (nearest) for labels and 1 for everything else.
         outside: value beyond the volume; by default air for HU and 0 otherwise.
     """
     spline = (0 if volume.unit == "label" else 1) if order is None else order
     fill = _outside(volume) if outside is None else outside
-    # index_out -> index_in is affine, so one small product per voxel is enough.
-    matrix = np.linalg.solve(volume.grid.matrix, grid.matrix)
-    offset = volume.grid.to_index(grid.origin_mm)
-    axes = [np.arange(n, dtype=float) for n in grid.shape]
-    k, j, i = np.meshgrid(*axes, indexing="ij", sparse=True)
-    where = [matrix[r, 0] * k + matrix[r, 1] * j + matrix[r, 2] * i + offset[r] for r in range(3)]
-    dtype = volume.array.dtype if spline == 0 else np.float32
-    values = map_coordinates(volume.array, where, order=spline, mode="constant", cval=fill, output=dtype)
-    return Volume(array=values, grid=grid, unit=volume.unit)
+    array = volume.array if spline == 0 else np.asarray(volume.array, np.float32)
+    moved = sitk.Resample(
+        _image(array.view(np.uint8) if array.dtype == bool else array, volume.grid),
+        [int(n) for n in grid.shape[::-1]],
+        sitk.Transform(3, sitk.sitkIdentity),
+        INTERPOLATORS[spline],
+        [float(x) for x in grid.origin_mm],
+        [float(s) for s in grid.spacing_mm[::-1]],
+        [float(a) for a in grid.axes[:, ::-1].ravel()],
+        float(fill),
+    )
+    values = sitk.GetArrayFromImage(moved)
+    return Volume(array=values.view(bool) if array.dtype == bool else values, grid=grid, unit=volume.unit)
+
+
+def _image(array: NDArray, grid: Grid) -> sitk.Image:
+    """The array as a SimpleITK image; its axes run i, j, k."""
+    image = sitk.GetImageFromArray(array)
+    image.SetOrigin([float(x) for x in grid.origin_mm])
+    image.SetSpacing([float(s) for s in grid.spacing_mm[::-1]])
+    image.SetDirection([float(a) for a in grid.axes[:, ::-1].ravel()])
+    return image
 
 
 def sample_at(

@@ -1,0 +1,93 @@
+"""What is drawn over time: series of points taken from a record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kypho.followup import Record, When
+from kypho.followup.events import Examination, Lab, Symptom
+from kypho.followup.facts_neuro import graded
+from kypho.followup.labs import analytes, convert
+from kypho.followup.segments import DERMATOMES, LEG_MUSCLES, segment_index
+
+__all__ = ["TRENDS", "Point"]
+
+Point = tuple[When, float]
+Series = dict[str, list[Point]]
+IN_WORDS = {"normal": 5.0, "immobile": 0.0}
+
+
+def _strength(record: Record) -> Series:
+    """Lowest grade of the leg muscles, by side; a whole leg in words counts where it leaves no doubt."""
+    found: Series = {}
+    for event, exam in record.examinations:
+        for side in ("right", "left"):
+            grades = [g for (s, level), g in graded(exam.motor).items() if s == side and level in LEG_MUSCLES]
+            if grades:
+                found.setdefault(f"{side}, weakest key muscle", []).append((event.when, float(min(grades))))
+        if exam.legs in IN_WORDS and not exam.motor:
+            found.setdefault("both legs, in words", []).append((event.when, IN_WORDS[exam.legs]))
+    return found
+
+
+def _sensation(record: Record) -> Series:
+    """Number of dermatomes whose sensation is not full, by side; below a sensory level all of them."""
+    found: Series = {}
+    for event, exam in record.examinations:
+        if exam.sensory_level is not None:
+            below = len(DERMATOMES) + 1 - segment_index(exam.sensory_level)
+            found.setdefault("both sides, from the sensory level", []).append((event.when, float(below)))
+        elif exam.sensation == "normal":
+            found.setdefault("both sides, from the sensory level", []).append((event.when, 0.0))
+        for side in ("right", "left"):
+            scores = {**graded({side: exam.light_touch.get(side, {})})}
+            for place, score in graded({side: exam.pin_prick.get(side, {})}).items():
+                scores[place] = min(score, scores.get(place, score))
+            if scores:
+                lost = sum(score < 2 for score in scores.values())
+                found.setdefault(side, []).append((event.when, float(lost)))
+    return found
+
+
+def _pain(record: Record) -> Series:
+    found: Series = {}
+    for event in record.events:
+        pains = event.body.pains if isinstance(event.body, Examination) else ()
+        if isinstance(event.body, Symptom) and event.body.pain is not None:
+            pains = (event.body.pain,)
+        for pain in pains:
+            if pain.score is not None:
+                site = "site not given" if pain.site == "elsewhere" else pain.site.replace("_", " ")
+                found.setdefault(site, []).append((event.when, float(pain.score)))
+    return found
+
+
+def _bladder(record: Record) -> Series:
+    points = [
+        (event.when, exam.bladder.pvr_ml)
+        for event, exam in record.examinations
+        if exam.bladder is not None and exam.bladder.pvr_ml is not None
+    ]
+    return {"post-void residual": points} if points else {}
+
+
+def _labs(record: Record) -> Series:
+    """Each value over the upper end of its own laboratory's range, so that all share one axis."""
+    found: Series = {}
+    for event, lab in record.of(Lab):
+        if lab.value is not None and lab.unit is not None and lab.reference_high:
+            units = analytes().get(lab.analyte, {}).get("units") or [lab.unit]
+            amount = convert(lab.analyte, lab.value, lab.unit, units[0])
+            top = convert(lab.analyte, lab.reference_high, lab.unit, units[0])
+            found.setdefault(lab.analyte.replace("_", " "), []).append((event.when, amount / top))
+    return found
+
+
+TRENDS: tuple[tuple[str, str, tuple[float, float] | None, Callable[[Record], Series]], ...] = (
+    ("Strength of the legs", "MRC grade", (-0.3, 5.3), _strength),
+    ("Sensation lost", "dermatomes", None, _sensation),
+    ("Pain", "0-10", (-0.5, 10.5), _pain),
+    ("Bladder", "mL", None, _bladder),
+    ("Laboratory", "times upper limit", None, _labs),
+)
+"""Title, label of the axis, its limits, and what makes the series."""
