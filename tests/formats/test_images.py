@@ -286,3 +286,15 @@ def test_the_digest_is_that_of_the_content(tmp_path: Path) -> None:
     assert read_ct(tmp_path / "ct.nii.gz").sha256 == (
         hashlib.sha256((tmp_path / "ct.nii.gz").read_bytes()).hexdigest()
     )
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".mha"])
+def test_truncated_itk_formats(tmp_path: Path, ending: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Cut anywhere, the file is refused, and no library chatters on the terminal."""
+    path = _itk(tmp_path / f"ct{ending}")
+    whole = path.read_bytes()
+    for length in (0, len(whole) - 20, len(whole) - 300):
+        path.write_bytes(whole[:length])
+        with pytest.raises(errors.UnreadableFileError, match="ct"):
+            read_ct(path)
+    assert capfd.readouterr() == ("", "")

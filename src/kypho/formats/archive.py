@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from kypho.errors import ArchiveError
 from kypho.evidence import value
+from kypho.formats.guard import brief
 
 __all__ = ["unpacked"]
 
@@ -39,7 +40,7 @@ def unpacked(path: Path) -> Iterator[Path]:
                         shutil.copyfileobj(source, to)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
             # RuntimeError covers unknown compression methods too.
-            raise ArchiveError(f"{path} cannot be unpacked ({error}); make the zip again") from error
+            raise ArchiveError(f"{path} cannot be unpacked ({brief(error)}); make the zip again") from error
         yield Path(folder)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,11 @@ from pathlib import Path
 
 from kypho.errors import KyphoError, UnreadableFileError
 
-__all__ = ["reading", "require_file", "sha256_of"]
+__all__ = ["brief", "reading", "require_file", "sha256_of"]
+
+
+CHATTY = ("nibabel.global", "pydicom", "highdicom")
+"""Loggers of the reading libraries."""
 
 
 @contextmanager
@@ -18,20 +23,37 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     """Turn any failure of a reading library into UnreadableFileError naming the file.
 
     Readers meet headers that lie in every field, and answer with almost any exception class; all of them
-    mean the same to the user. Their warnings are about files kypho checks itself, so they are silenced.
+    mean the same to the user. Their warnings are about what kypho checks itself, so they are silenced.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _silent_loggers():
             warnings.simplefilter("ignore")
             yield
     except KyphoError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:160] or "no reason given"
         raise UnreadableFileError(
-            f"{path} cannot be read as {kind} ({type(error).__name__}: {reason}); "
+            f"{path} cannot be read as {kind} ({type(error).__name__}: {brief(error)}); "
             "it may be truncated or damaged, export it again"
         ) from error
+
+
+def brief(error: Exception) -> str:
+    """A library's message on one line of bounded length."""
+    return " ".join(str(error).split())[:160] or "no reason given"
+
+
+@contextmanager
+def _silent_loggers() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in CHATTY]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def require_file(path: Path) -> None:

@@ -20,6 +20,7 @@ NRRD_SPACES = {
 }
 """NRRD spaces that fix left and right; ITK turns them all into LPS."""
 
+MET_BYTES = {"MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4, "MET_FLOAT": 4, "MET_DOUBLE": 8}
 _HEADER_BYTES = 65536
 
 
@@ -37,6 +38,21 @@ def _fields(path: Path, separator: str) -> dict[str, str]:
             if key.strip().lower() == "elementdatafile":
                 break
     return fields
+
+
+def _require_pixels(path: Path, fields: dict[str, str]) -> None:
+    """Raise UnreadableFileError if a MetaImage is cut off; ITK would also chatter on the terminal."""
+    if _is_nrrd(path) or fields.get("compresseddata", "").lower() == "true":
+        return
+    files = data_files(path)
+    size = files[-1].stat().st_size
+    if len(files) == 1:
+        with path.open("rb") as handle:
+            start = handle.read(_HEADER_BYTES)
+        size -= start.index(b"\n", start.index(b"ElementDataFile")) + 1
+    needed = math.prod(_sizes(path, fields)) * MET_BYTES.get(fields.get("elementtype", ""), 1)
+    if size < needed:
+        raise UnreadableFileError(f"{path} is truncated: {size} of {needed} bytes; export it again")
 
 
 def _is_nrrd(path: Path) -> bool:
@@ -101,6 +117,8 @@ def read_itk(path: Path) -> RawImage:
         _require_orientation(path, fields)
         if math.prod(shape) > size * GZIP_RATIO:
             raise UnreadableFileError(f"{path} is truncated: its header promises {shape} voxels")
+        _require_pixels(path, fields)
+        sitk.ProcessObject.SetGlobalWarningDisplay(False)
         image = sitk.ReadImage(str(path))
         if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
             raise GeometryError(f"{path.name} does not hold one 3-D volume; extract one first")
