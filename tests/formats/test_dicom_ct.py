@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from dicom_builder import IDENTITY, SeriesSpec, ct_slices, enhanced, new_dataset, phantom, save, set_pixels
 from pydicom.uid import (
@@ -283,3 +284,24 @@ def test_errors_and_results_do_not_identify_the_patient(tmp_path: Path) -> None:
     ct = read_ct(save(tmp_path, ct_slices()))
     shown = f"{ct.notes} {ct.sha256} {ct.kind} {ct.volume.grid}"
     assert not any(text in shown for text in IDENTITY.values())
+
+
+def test_jpeg_lossless_reads_without_extras(tmp_path: Path) -> None:
+    """The archives' usual compression, for which pydicom needs a plugin; exact, since it is lossless."""
+    import SimpleITK as sitk
+
+    spec = SeriesSpec(hu=phantom((4, 96, 80)), intercept=-1000.0)
+    slices = ct_slices(spec)
+    for ds in slices:
+        writer = sitk.ImageFileWriter()
+        writer.SetImageIO("GDCMImageIO")
+        writer.SetFileName(str(tmp_path / "one.dcm"))
+        writer.UseCompressionOn()
+        writer.SetCompressor("JPEG")
+        writer.Execute(sitk.GetImageFromArray(ds.pixel_array))
+        squeezed = pydicom.dcmread(tmp_path / "one.dcm")
+        assert squeezed.file_meta.TransferSyntaxUID == JPEGLosslessSV1
+        ds.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+        ds["PixelData"] = squeezed["PixelData"]
+    (tmp_path / "one.dcm").unlink()
+    assert_as_written(read_ct(save(tmp_path / "series", slices)), spec)
