@@ -12,6 +12,7 @@ from dicom_builder import IDENTITY, SeriesSpec, ct_slices, enhanced, new_dataset
 from pydicom.uid import (
     HTJ2KLossless,
     JPEG2000Lossless,
+    JPEGLosslessSV1,
     RLELossless,
     SecondaryCaptureImageStorage,
     generate_uid,
