@@ -25,9 +25,6 @@ from kypho.space import Grid, Volume, resample
 
 __all__ = ["LabelsInput", "read_labels"]
 
-SLAB = 16
-"""Slices resampled at a time, to bound the memory of the coordinate arrays."""
-
 MARGIN = 3
 """Voxels kept around the vertebrae, one more than `bone_contrast_hu` grows a mask."""
 
@@ -193,18 +190,14 @@ def _on_grid(labels: Volume, grid: Grid, what: str) -> tuple[Volume, tuple[str, 
         )
     if labels.grid.matches(grid):
         return Volume(array=labels.array, grid=grid, unit="label"), ()
-    slabs = []
-    for start in range(0, grid.shape[0], SLAB):
-        stop = min(start + SLAB, grid.shape[0])
-        slabs.append(resample(labels, grid.crop((start, 0, 0), (stop, *grid.shape[1:]))).array)
-    array = np.concatenate(slabs)
-    if not array.any():
+    moved = resample(labels, grid)
+    if not moved.array.any():
         raise FrameOfReferenceError(f"{what} lies outside the CT; give the labels of this scan")
     note = (
         f"{what}: on another grid ({' x '.join(map(str, labels.grid.shape))} at "
         f"{' x '.join(f'{s:.3g}' for s in labels.grid.spacing_mm)} mm), resampled (nearest) to the CT's"
     )
-    return Volume(array=array, grid=grid, unit="label"), (note,)
+    return moved, (note,)
 
 
 def _require_same_patient(labels: Labels, ct: Volume, what: str) -> None:
