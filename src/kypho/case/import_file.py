@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import yaml
 
 from kypho.case.store import Store
 from kypho.errors import RecordError, UnreadableFileError
-from kypho.followup import Event, Record
+from kypho.followup import Record
+from kypho.followup.raw import entry_order, raw_of
 
 __all__ = ["case_yaml", "import_file", "read_case"]
 
@@ -65,24 +65,6 @@ def import_file(store: Store, path: Path) -> tuple[str, int, int]:
 
 def case_yaml(record: Record) -> str:
     """The whole history of a case as a YAML file that `import_file` reads back to the same events."""
-    events = []
-    for event in sorted(record.history, key=lambda e: _after_its_target(e, record)):
-        head: dict[str, Any] = {"kind": event.kind, "at": event.when.written}
-        head.update(role=event.role, source=event.source, recorded=event.recorded.isoformat())
-        if event.corrects:
-            head["corrects"] = event.corrects
-        body = event.body.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
-        if "requested" in body:
-            body["requested"] = body["requested"]["written"]
-        events.append({**head, **body})
+    events = [raw_of(event) for event in entry_order(record)]
     case = {"schema": CASE_SCHEMA, "case": record.case, "events": events}
     return yaml.safe_dump(case, sort_keys=False, allow_unicode=True, width=110)
-
-
-def _after_its_target(event: Event, record: Record) -> tuple[bool, int, datetime, str]:
-    """Order in which events can be entered again: enrolment first, every correction after its target."""
-    known = {one.id: one for one in record.history}
-    depth, at = 0, event
-    while at.corrects in known:
-        depth, at = depth + 1, known[str(at.corrects)]
-    return at.kind != "enrolment", depth, event.recorded, event.id

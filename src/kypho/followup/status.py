@@ -9,7 +9,7 @@ from kypho.followup.clocks import Clock, clocks
 from kypho.followup.events import Decision, Event, Examination
 from kypho.followup.facts import Fact, facts_of
 from kypho.followup.facts_neuro import graded, legs_tested
-from kypho.followup.record import Record
+from kypho.followup.record import Record, fold
 from kypho.followup.rules import Alarm, Tier, evaluate, highest, rules_version, worse
 from kypho.followup.schedule import Slot, missing_facts, schedule
 from kypho.followup.segments import LEG_MUSCLES
@@ -61,7 +61,13 @@ class Status:
 
 
 def status(record: Record, now: datetime) -> Status:
-    """Judge a record at an instant. Pure; the order in which events were entered does not matter."""
+    """Judge a record at an instant, from what had happened by then.
+
+    Pure; the order in which events were entered does not matter.
+    """
+    if record.events[-1].when.start > now:
+        past = [event for event in record.history if event.when.start <= now]
+        record = fold(past) if past else record
     facts = facts_of(record)
     slots = schedule(record, now)
     found = [_closed(alarm, record) for alarm in evaluate(facts)]

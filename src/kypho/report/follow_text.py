@@ -127,7 +127,7 @@ def _words(name: str, part: Any) -> str:
             for item in part
         )
     return (
-        str(part) if name in ("text", "decision", "operation", "diagnosis", "symptom") else f"{name} {part}"
+        str(part) if name in ("text", "decision", "operation", "diagnosis", "symptom", "treatment", "move", "modality") else f"{name} {part}"
     )
 
 

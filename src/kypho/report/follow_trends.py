@@ -35,7 +35,7 @@ def _sensation(record: Record) -> Series:
     found: Series = {}
     for event, exam in record.examinations:
         if exam.sensory_level is not None:
-            below = len(DERMATOMES) + 1 - segment_index(exam.sensory_level)
+            below = len(DERMATOMES) - segment_index(exam.sensory_level)
             found.setdefault("both sides, from the sensory level", []).append((event.when, float(below)))
         elif exam.sensation == "normal":
             found.setdefault("both sides, from the sensory level", []).append((event.when, 0.0))

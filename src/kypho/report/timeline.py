@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import matplotlib.dates as mdates
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kypho.followup import Event, Record, Status
-from kypho.followup.events import Examination, Lab
+from kypho.followup.events import Examination, Imaging, Lab
 from kypho.followup.facts_labs import describe
 from kypho.followup.labs import flag
 from kypho.report.follow_text import describe_event
@@ -34,7 +35,7 @@ KIND_COLOURS = {
 }
 LEAD = timedelta(days=4)
 SHOWN_ROWS = 60
-LABEL_LENGTH = 74
+LABEL_LENGTH = 92
 ROW_IN = 0.24
 MARGIN_IN = 1.9
 UNCERTAIN = 0.35
@@ -56,14 +57,14 @@ def timeline_figure(record: Record, state: Status) -> Figure:
     rows = _alarm_rows(record, state) + _event_rows(record)
     begin, end = _span(record, rows)
     height = MARGIN_IN + ROW_IN * len(rows) + 0.2 * len(state.clocks)
-    figure = Figure(figsize=(13, height), layout="constrained")
+    figure = Figure(figsize=(14.5, height), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
         _draw(axes, place, row, begin)
     axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=7.5)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(begin, end)  # type: ignore[arg-type]  # matplotlib takes dates
-    _dates(axes)
+    _dates(axes, ZoneInfo(record.enrolment.zone))
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     kind = "SYNTHETIC case" if record.enrolment.synthetic else "case"
@@ -115,6 +116,8 @@ def _event_rows(record: Record) -> list[Row]:
 def _say(event: Event) -> str:
     """What an event says, its own words first."""
     text = getattr(event.body, "text", None)
+    if isinstance(event.body, Imaging):
+        return f"{event.body.modality}; {text or describe_event(event)}"
     return text if text and not isinstance(event.body, Examination) else describe_event(event)
 
 
@@ -156,10 +159,10 @@ def _bar(axes: Axes, place: int, start: datetime, end: datetime, colour: str, al
     )
 
 
-def _dates(axes: Axes) -> None:
-    locator = mdates.AutoDateLocator(minticks=5, maxticks=12)
+def _dates(axes: Axes, zone: ZoneInfo) -> None:
+    locator = mdates.AutoDateLocator(minticks=5, maxticks=12, tz=zone)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, tz=zone))
 
 
 def trends_figure(record: Record) -> Figure:
@@ -172,7 +175,7 @@ def trends_figure(record: Record) -> Figure:
     for axes in panels:
         if start is not None:
             axes.axvline(mdates.date2num(start.when.end), color="black", linewidth=0.8, linestyle=":")
-    _dates(panels[-1])
+    _dates(panels[-1], ZoneInfo(record.enrolment.zone))
     kind = "SYNTHETIC case" if record.enrolment.synthetic else "case"
     figure.suptitle(f"Trends of {kind} {record.case}; dotted: the procedure", fontsize=11, x=0.01, ha="left")
     figure.supxlabel(

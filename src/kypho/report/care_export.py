@@ -1,0 +1,129 @@
+"""Write a followed case to a file: YAML, FHIR, or the case report as HTML or DOCX."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import io
+import json
+import os
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment
+from matplotlib.figure import Figure
+
+from kypho import __version__
+from kypho.case.import_file import case_yaml
+from kypho.errors import DiskFullError, MissingPartError, OutputError, ReadOnlyError, SettingsError
+from kypho.followup import Record, Status
+from kypho.followup.fhir import bundle_of
+from kypho.report.care import lint
+from kypho.report.follow_text import describe_event
+from kypho.report.timeline import TIER_COLOURS, timeline_figure, trends_figure
+
+__all__ = ["case_docx", "case_html", "export_case"]
+
+
+def export_case(record: Record, state: Status, out: Path) -> None:
+    """Write the case; the end of the file's name says how. A file that cannot be finished is not left behind.
+
+    Raises:
+        SettingsError: another end than .yaml, .json, .html or .docx.
+        MissingPartError: FHIR or DOCX without the `records` extra.
+        ReadOnlyError, DiskFullError, OutputError: the file cannot be written.
+    """
+    writers: dict[str, Callable[[Record, Status], bytes]] = {
+        ".yaml": lambda r, _: case_yaml(r).encode(),
+        ".yml": lambda r, _: case_yaml(r).encode(),
+        ".json": lambda r, s: json.dumps(bundle_of(r, s.now), indent=2, ensure_ascii=False).encode(),
+        ".html": lambda r, s: case_html(r, s).encode(),
+        ".docx": case_docx,
+    }
+    if out.suffix not in writers:
+        raise SettingsError(f"{out} ends in {out.suffix!r}; use one of {', '.join(writers)}")
+    content = writers[out.suffix](record, state)
+    part = out.with_name(out.name + ".part")
+    try:
+        part.write_bytes(content)
+        part.replace(out)
+    except PermissionError:
+        raise ReadOnlyError(f"{out} may not be written; choose another folder") from None
+    except OSError as problem:
+        if os.path.lexists(part):
+            part.unlink()
+        if problem.errno == errno.ENOSPC:
+            raise DiskFullError(f"no space left for {out}; free some and repeat") from None
+        raise OutputError(f"{out} cannot be written ({problem.strerror}); choose another place") from None
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=110, format="png")
+    return buffer.getvalue()
+
+
+def case_html(record: Record, state: Status) -> str:
+    """The case report as one self-contained HTML page that prints."""
+    template = files("kypho.report").joinpath("templates", "follow.html").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True)
+    items = lint(record)
+    pictures = [_png(timeline_figure(record, state)), _png(trends_figure(record))]
+    return environment.from_string(template).render(
+        record=record,
+        state=state,
+        items=items,
+        counts={s: sum(i.state == s for i in items) for s in ("traced", "not recorded", "contradictory")},
+        events=[(event, describe_event(event)) for event in record.events],
+        colours=TIER_COLOURS,
+        timeline=base64.b64encode(pictures[0]).decode(),
+        trends=base64.b64encode(pictures[1]).decode(),
+        version=__version__,
+    )
+
+
+def case_docx(record: Record, state: Status) -> bytes:
+    """The draft of the case report as a DOCX, with the figures and the list of events.
+
+    Raises:
+        MissingPartError: python-docx is not installed.
+    """
+    try:
+        import docx
+        from docx.shared import Cm
+    except ImportError:
+        raise MissingPartError("DOCX needs python-docx; pip install 'kypho[records]'") from None
+    paper = docx.Document()
+    paper.add_heading(f"Case report draft: {record.case}", level=0)
+    synthetic = "SYNTHETIC case, no patient. " if record.enrolment.synthetic else ""
+    paper.add_paragraph(
+        f"{synthetic}Draft from the record; numbers in brackets name its events. Research and education; "
+        f"not a medical device. kypho {__version__}."
+    )
+    numbers = {event.id: place for place, event in enumerate(record.events, start=1)}
+    for item in lint(record):
+        paper.add_heading(f"{item.id}. {item.name}", level=2)
+        for sentence in item.sentences:
+            named = ", ".join(str(numbers[name]) for name in sentence.events)
+            paper.add_paragraph(f"{sentence.text} [{named}]")
+        for problem in item.problems if item.sentences else ():
+            paper.add_paragraph().add_run(f"CONTRADICTORY: {problem}.").bold = True
+        if not item.sentences:
+            paper.add_paragraph().add_run("(not recorded)").italic = True
+        if item.id == "7" and item.sentences:
+            paper.add_picture(io.BytesIO(_png(timeline_figure(record, state))), width=Cm(16))
+        if item.id == "10a":
+            paper.add_picture(io.BytesIO(_png(trends_figure(record))), width=Cm(13))
+    paper.add_heading("Events", level=1)
+    table = paper.add_table(rows=1, cols=4)
+    table.style = "Light Grid Accent 1"
+    for cell, name in zip(table.rows[0].cells, ("no.", "time", "kind", "what"), strict=True):
+        cell.text = name
+    for event in record.events:
+        row = (str(numbers[event.id]), event.when.written, event.kind, describe_event(event))
+        for cell, text in zip(table.add_row().cells, row, strict=True):
+            cell.text = text
+    buffer = io.BytesIO()
+    paper.save(buffer)
+    return buffer.getvalue()
