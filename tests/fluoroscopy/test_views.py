@@ -100,7 +100,8 @@ def test_a_slanting_edge_has_no_letter():
 def test_caption_gives_view_angles_and_lines(ax):
     carm = en_face(UPRIGHT, LINE[0], LINE[1])
     draw_view(ax, film(carm), carm, title="En face, left", lines=["depth 41 mm"], show={"caption"})
-    assert ax.texts[0].get_text().splitlines() == ["En face, left", "RAO 20.0°, CAU 9.7°", "depth 41 mm"]
+    caption = ["En face, left", "RAO 20.0°, CAU 9.7°", "depth 41 mm", "simulated from CT"]
+    assert ax.texts[0].get_text().splitlines() == caption
 
 
 def test_overlays_of_one_name_share_a_legend_entry(ax):

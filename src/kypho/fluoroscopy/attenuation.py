@@ -41,9 +41,9 @@ class Attenuation:
     above: float
 
     @property
-    def coefficients(self) -> NDArray[np.float32]:
+    def coefficients(self) -> tuple[np.float32, ...]:
         """The five numbers in the order of the fields, for compiled code."""
-        return np.array([self.floor, self.knee, self.at_knee, self.below, self.above], dtype=np.float32)
+        return tuple(np.float32(x) for x in (self.floor, self.knee, self.at_knee, self.below, self.above))
 
 
 IDENTITY = Attenuation(floor=0.0, knee=0.0, at_knee=0.0, below=0.0, above=1.0)
@@ -70,14 +70,13 @@ def steel_per_mm() -> float:
     )
 
 
-@numba.njit(cache=True, inline="always")
-def attenuate(value, lines):  # type: ignore[no-untyped-def]  # numba infers the types
-    """One voxel's value to 1/mm; `lines` are `Attenuation.coefficients`."""
-    x = numba.float32(value)
-    if not x >= lines[0]:
-        return numba.float32(0.0)
-    slope = lines[3] if x < lines[1] else lines[4]
-    return max(lines[2] + slope * (x - lines[1]), numba.float32(0.0))
+@numba.njit(cache=True)
+def attenuate(value, floor, knee, at_knee, below, above):  # type: ignore[no-untyped-def]  # numba
+    """One voxel's value to 1/mm; what follows it are `Attenuation.coefficients`."""
+    x = np.float32(value)
+    mu = at_knee + (below if x < knee else above) * (x - knee)
+    # Written so that the processor selects instead of branching; NaN compares false and is empty.
+    return mu if (x >= floor) & (mu > 0) else np.float32(0)
 
 
 def hu_to_mu(hu: ArrayLike) -> NDArray[np.float64]:

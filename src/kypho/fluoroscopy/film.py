@@ -13,7 +13,7 @@ from kypho.errors import SettingsError
 __all__ = ["Look", "add_noise", "to_film"]
 
 DISPLAYED_PERCENTILES = (1.0, 99.0)
-"""Part of the frame's values that the automatic window spans; the rest is black or white."""
+"""Part of the values in the frame's middle that the window spans; the rest is black or white."""
 FLATTENED_PART = 0.8
 """Share of the broad brightness differences (lung against mediastinum) that is taken out."""
 BROAD_PART_OF_FRAME = 1 / 12
@@ -55,7 +55,8 @@ class Look:
         """The automatic look for a frame without instruments."""
         broad = _smooth(line_integrals)
         flattening = (FLATTENED_PART * (broad - broad.mean())).astype(np.float32)
-        white, black = np.percentile(line_integrals - flattening, DISPLAYED_PERCENTILES)
+        rows, cols = (slice(n // 4, n - n // 4) for n in line_integrals.shape)
+        white, black = np.percentile((line_integrals - flattening)[rows, cols], DISPLAYED_PERCENTILES)
         # An empty or even frame has no contrast of its own: one attenuation length either side is grey.
         return Look(
             flattening=flattening,

@@ -9,6 +9,10 @@ same number; the work shrinks from every voxel met to every column met.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +31,8 @@ degrees, so no ray of a frame ever runs across the summed axis."""
 
 TILE = 32
 """Edge in pixels of the blocks of rays traced together: their columns of voxels stay in cache."""
+PIECES = 8
+"""Pieces of work per thread: enough that one slow thread does not hold up the frame."""
 
 
 class Projector:
@@ -62,15 +68,20 @@ class Projector:
         corners = grid.to_index(carm.pixel_centre_mm([[0, 0], [1, 0], [0, 1]]))[:, order] + shift
         rays = np.stack([corners[0] - source, corners[1] - corners[0], corners[2] - corners[0]])
         image = np.zeros(carm.shape, dtype=np.float32)
-        _trace(sums.ravel(), sums.shape, box, source, rays, np.asarray(grid.spacing_mm)[order], image)
+        spacing = np.asarray(grid.spacing_mm)[order]
+        tiles = -(-carm.shape[0] // TILE) * -(-carm.shape[1] // TILE)
+        _in_threads(_trace, tiles, sums.ravel(), sums.shape, box, source, rays, spacing, image)
         return image
 
     def _running_sums(self, axis: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Sums along `axis`, one more than voxels, and the box of columns that are not empty."""
         if axis not in self._sums:
-            voxels = self._volume.array.transpose(_order(axis))
-            sums = np.zeros(np.add(voxels.shape, (2, 2, 1)), dtype=np.float32)
-            _sum_up(voxels, self._lines, sums)
+            order, shape = _order(axis), self._volume.grid.shape
+            strides = np.array([shape[1] * shape[2], shape[2], 1])[order]
+            counts = np.array(shape)[order]
+            sums = np.zeros(np.add(counts, (2, 2, 1)), dtype=np.float32)
+            voxels = np.ascontiguousarray(self._volume.array).ravel()
+            _in_threads(_sum_up, counts[0], voxels, counts, strides, self._lines, sums)
             self._sums[axis] = sums, _filled_box(sums)
         return self._sums[axis]
 
@@ -95,19 +106,35 @@ def _filled_box(sums: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.array([[a[0], a[-1] + 1], [b[0], b[-1] + 1], [0, sums.shape[2] - 1]], dtype=np.int64)
 
 
-@numba.njit(parallel=True, cache=True)
-def _sum_up(voxels, lines, sums):  # type: ignore[no-untyped-def]  # numba infers the types
-    """Running sums of attenuation along the last axis, into sums[1:-1, 1:-1]."""
-    for a in numba.prange(voxels.shape[0]):
-        for b in range(voxels.shape[1]):
+def _in_threads(kernel: Callable[..., None], count: int, *arguments: object) -> None:
+    """Run ``kernel(first, stop, *arguments)`` over 0 to count in pieces, one thread per numba thread.
+
+    Kernels release the GIL. Numba's own parallel loops do the same but take thrice as long to compile.
+    """
+    threads = numba.get_num_threads()
+    edges = np.linspace(0, count, 1 + min(count, PIECES * threads)).astype(int)
+    with ThreadPoolExecutor(threads) as pool:
+        pieces = [pool.submit(kernel, first, stop, *arguments) for first, stop in pairwise(edges)]
+    for piece in pieces:
+        piece.result()
+
+
+@numba.njit(nogil=True, cache=True)
+def _sum_up(first, stop, voxels, counts, strides, lines, sums):  # type: ignore[no-untyped-def]  # numba
+    """Running sums of attenuation along the last of the reordered axes, into sums[1:-1, 1:-1, 1:]."""
+    floor, knee, at_knee, below, above = lines
+    for a in range(first, stop):
+        for b in range(counts[1]):
+            start = a * strides[0] + b * strides[1]
             total = 0.0
-            for c in range(voxels.shape[2]):
-                total += attenuate(voxels[a, b, c], lines)
+            for c in range(counts[2]):
+                x = voxels[np.uintp(start + c * strides[2])]
+                total += attenuate(x, floor, knee, at_knee, below, above)
                 sums[a + 1, b + 1, c + 1] = total
 
 
-@numba.njit(cache=True, inline="always")
-def _span(at, slope, low, high, y0, y1):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True)
+def _span(at, slope, low, high, y0, y1):  # type: ignore[no-untyped-def]  # numba
     """The part of y0 to y1 where at + slope * y lies between low and high."""
     if slope == 0:
         return (y0, y1) if low <= at < high else (y0, y0)
@@ -115,8 +142,8 @@ def _span(at, slope, low, high, y0, y1):  # type: ignore[no-untyped-def]
     return max(y0, min(enter, leave)), min(y1, max(enter, leave))
 
 
-@numba.njit(cache=True, inline="always")
-def _crossings(at, slope, y):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True)
+def _crossings(at, slope, y):  # type: ignore[no-untyped-def]  # numba
     """Column that a ray is in at y, its step, and the next crossing and the distance of crossings in y."""
     n = int(np.floor(at + slope * y))
     if slope > 0:
@@ -126,16 +153,16 @@ def _crossings(at, slope, y):  # type: ignore[no-untyped-def]
     return n, 0, np.inf, np.inf
 
 
-@numba.njit(cache=True, inline="always")
-def _sum_at(sums, column, deep, y):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True)
+def _sum_at(sums, column, deep, y):  # type: ignore[no-untyped-def]  # numba
     """The running sum of the column that starts at `column`, at depth y; linear inside a voxel."""
     n = min(int(y), deep - 2)
-    below = sums[column + n]
-    return below + np.float32(y - n) * (sums[column + n + 1] - below)
+    below = sums[np.uintp(column + n)]
+    return below + np.float32(y - n) * (sums[np.uintp(column + n + 1)] - below)
 
 
-@numba.njit(cache=True, inline="always")
-def _line_integral(sums, shape, a0, sa, b0, sb, y0, y1):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True)
+def _line_integral(sums, shape, a0, sa, b0, sb, y0, y1):  # type: ignore[no-untyped-def]  # numba
     """Sum over columns of running sum at exit minus at entry, for a = a0 + sa y, b = b0 + sb y.
 
     The axis crossed more often runs in the inner loop, where nothing waits for the step before. Rounding
@@ -168,24 +195,32 @@ def _line_integral(sums, shape, a0, sa, b0, sb, y0, y1):  # type: ignore[no-unty
         slow_y += slow_gap
 
 
-@numba.njit(parallel=True, cache=True, error_model="numpy")
-def _trace(sums, shape, box, source, rays, spacing, image):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, error_model="numpy")
+def _ray(sums, shape, box, source, da, db, dy, spacing):  # type: ignore[no-untyped-def]  # numba
+    """The line integral from `source` along (da, db, dy), both in the index space of the sums."""
+    # The ray over its own depth y along the summed axis: a = a0 + sa y, b = b0 + sb y.
+    sa, sb = da / dy, db / dy
+    a0, b0 = source[0] - sa * source[2], source[1] - sb * source[2]
+    y0 = max(min(source[2], source[2] + dy), box[2, 0])
+    y1 = min(max(source[2], source[2] + dy), box[2, 1])
+    y0, y1 = _span(a0, sa, box[0, 0], box[0, 1], y0, y1)
+    y0, y1 = _span(b0, sb, box[1, 0], box[1, 1], y0, y1)
+    if not y0 < y1:
+        return 0.0
+    mm_per_y = np.sqrt((sa * spacing[0]) ** 2 + (sb * spacing[1]) ** 2 + spacing[2] ** 2)
+    return mm_per_y * _line_integral(sums, shape, a0, sa, b0, sb, y0, y1)
+
+
+@numba.njit(nogil=True, cache=True)
+def _trace(first, stop, sums, shape, box, source, rays, spacing, image):  # type: ignore[no-untyped-def]  # numba
+    """Fill the tiles `first` to `stop` of the image, counted along its rows."""
     rows, cols = image.shape
     across = (cols + TILE - 1) // TILE
-    for tile in numba.prange(across * ((rows + TILE - 1) // TILE)):
+    for tile in range(first, stop):
         top, left = tile // across * TILE, tile % across * TILE
         for col in range(left, min(left + TILE, cols)):
             for row in range(top, min(top + TILE, rows)):
                 da = rays[0, 0] + row * rays[1, 0] + col * rays[2, 0]
                 db = rays[0, 1] + row * rays[1, 1] + col * rays[2, 1]
                 dy = rays[0, 2] + row * rays[1, 2] + col * rays[2, 2]
-                # The ray over its own depth y along the summed axis: a = a0 + sa y, b = b0 + sb y.
-                sa, sb = da / dy, db / dy
-                a0, b0 = source[0] - sa * source[2], source[1] - sb * source[2]
-                y0 = max(min(source[2], source[2] + dy), box[2, 0])
-                y1 = min(max(source[2], source[2] + dy), box[2, 1])
-                y0, y1 = _span(a0, sa, box[0, 0], box[0, 1], y0, y1)
-                y0, y1 = _span(b0, sb, box[1, 0], box[1, 1], y0, y1)
-                if y0 < y1:
-                    length = np.sqrt((sa * spacing[0]) ** 2 + (sb * spacing[1]) ** 2 + spacing[2] ** 2)
-                    image[row, col] = length * _line_integral(sums, shape, a0, sa, b0, sb, y0, y1)
+                image[row, col] = _ray(sums, shape, box, source, da, db, dy, spacing)

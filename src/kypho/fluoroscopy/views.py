@@ -37,6 +37,7 @@ LETTERS = (("L", "R"), ("P", "A"), ("H", "F"))
 EDGE_ON = 0.75
 """Least cosine of an image edge's direction with a patient's axis for that axis's letter: 41 degrees."""
 SCALE_BAR_MM = 20.0  # numerics: length of a drawn ruler
+ORIGIN = "simulated from CT"
 HALO = "black"
 
 
@@ -86,7 +87,8 @@ def draw_view(
         film: grey picture from `to_film`, shape `carm.shape`.
         carm: the pose the film was traced at.
         overlays: lines in the patient, LPS.
-        title: the view's name, first in the caption; the dialled angles follow it.
+        title: the view's name, first in the caption; the dialled angles follow it, and at the end that the
+            picture is simulated.
         lines: further lines of the caption, such as step and depth.
         show: the parts to draw, out of `PARTS`; leave one out to switch it off.
 
@@ -103,7 +105,7 @@ def draw_view(
             _draw_overlay(ax, carm, overlay)
     ax.set(xlim=(-0.5, cols - 0.5), ylim=(rows - 0.5, -0.5), xticks=[], yticks=[])
     if "caption" in show:
-        caption = [line for line in (title, angles_text(*carm.angles_deg), *lines) if line]
+        caption = [line for line in (title, angles_text(*carm.angles_deg), *lines, ORIGIN) if line]
         _text(ax, 0.02, 0.985, "\n".join(caption), ha="left", va="top")
     if "letters" in show:
         _draw_letters(ax, carm)
