@@ -337,3 +337,108 @@ def test_results_are_frozen_text():
     flat = result.to_dict()
     assert list(flat)[:2] == list(exams.SIDES)
     assert all(isinstance(item, str) for side in exams.SIDES for item in flat[side].values())
+
+
+# --- where a star stands, rule by rule (docs/isncsci.md) ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("light_touch", "pin_prick", "level"),
+    [
+        ("NT", "2", "T2,T6"),
+        ("NT", "NT**", "T2,T6"),
+        ("NT", "1**", "T2,T6*"),
+        ("2", "NT**", "T6*"),
+        ("NT*", "2", "T2*"),
+        ("NT*", "NT", "T2*"),
+        ("NT*", "0", "T2"),
+        ("0*", "1**", "T2"),
+    ],
+)
+def test_stars_of_the_sensory_level(light_touch, pin_prick, level):
+    exam = with_values(injured("T6"), right__light_touch__T3=light_touch, right__pin_prick__T3=pin_prick)
+    assert classify(exam).right.sensory_level == level
+
+
+@pytest.mark.parametrize(
+    ("c6", "c7", "c8", "level"),
+    [
+        ("5", "2**", "2", "C7*"),
+        ("5", "3**", "2", "C7"),
+        ("NT", "2**", "2", "C5,C6,C7"),
+        ("NT", "2**", "NT", "C5,C6,C7*,C8*,T6*"),
+        ("NT", "3**", "NT", "C5,C6,C7,C8*,T6*"),
+        ("5", "3**", "4", "C8*"),
+        ("5", "3*", "4", "C7"),
+        ("5", "1*", "4", "C6,C7*"),
+    ],
+)
+def test_stars_of_the_motor_level(c6, c7, c8, level):
+    exam = with_values(injured("T6"), right__motor__C6=c6, right__motor__C7=c7, right__motor__C8=c8)
+    assert classify(exam).right.motor_level == level
+
+
+@pytest.mark.parametrize(
+    ("changes", "level"),
+    [
+        ({"right__light_touch__C7": "1**"}, "T6*"),
+        ({"right__light_touch__C7": "1**", "right__light_touch__C8": "NT"}, "T1,T6"),
+        ({"right__motor__T1": "2*"}, "C8,T1*"),
+        ({"right__motor__T1": "4**"}, "T6*"),
+        ({"right__motor__C8": "NT", "right__motor__T1": "2**", "right__light_touch__T2": "0"}, "C7,C8,T1*"),
+        ({"right__motor__C8": "NT", "right__motor__T1": "3**", "right__light_touch__T2": "0"}, "C7,C8,T1"),
+    ],
+)
+def test_stars_at_the_end_of_a_limb(changes, level):
+    assert classify(with_values(injured("T6"), **changes)).right.motor_level == level
+
+
+@pytest.mark.parametrize(
+    ("changes", "level"),
+    [
+        ({"right__light_touch__T3": "NT*"}, "T2"),
+        ({"both__light_touch__T3": "NT*"}, "T2*"),
+        ({"right__light_touch__T3": "1**"}, "T6*"),
+        ({"right__motor__C7": "2*"}, "C6,C7"),
+        ({"right__motor__C7": "2*", "left__motor__C7": "NT"}, "C6,C7*"),
+        ({"both__motor__C7": "3"}, "C7"),
+    ],
+)
+def test_stars_of_the_neurological_level(changes, level):
+    assert classify(with_values(injured("T6"), **changes)).neurological_level == level
+
+
+@pytest.mark.parametrize(
+    ("contraction", "l4", "grades"),
+    [("No", "0", "B"), ("No", "0*", "B*,C"), ("NT", "0*", "B,C"), ("No", "0**", "C*"), ("No", "1**", "C")],
+)
+def test_stars_of_motor_function_far_below(contraction, l4, grades):
+    exam = injured("T6", contraction=contraction, pressure="Yes")
+    assert classify(put(exam, "right.motor.L4", l4)).asia_impairment_scale == grades
+
+
+def test_c_is_starred_if_it_rests_on_a_level_lowered_by_tags():
+    exam = legs(injured("T10", contraction="Yes"), "33222", "33000")
+    assert classify(exam).asia_impairment_scale == "C"
+    # As seen: C5, and 12 of 18 muscles below are strong. Considered normal: T10, and 4 of 10.
+    assert classify(put(exam, "right.motor.C5", "3**")).asia_impairment_scale == "C*"
+
+
+@pytest.mark.parametrize(
+    ("changes", "zone"),
+    [
+        ({"right__motor__C7": "2**"}, "T6*"),
+        ({"right__light_touch__T4": "NT", "right__light_touch__T6": "1**"}, "T3,T6*"),
+        ({"right__light_touch__T4": "NT", "right__light_touch__T6": "NT**"}, "T3,T6"),
+        ({"right__motor__L4": "NT*"}, "T6,L4"),
+        ({"right__motor__L4": "0*"}, "T6,L4*"),
+        ({"right__motor__L4": "1*"}, "L4"),
+    ],
+)
+def test_stars_of_the_motor_zone(changes, zone):
+    assert classify(with_values(injured("T6"), **changes)).right.motor_zpp == zone
+
+
+@pytest.mark.parametrize(("t9", "zone"), [("0*", "T6*,T9*"), ("NT*", "T6,T9"), ("1*", "T9"), ("0**", "T9")])
+def test_stars_of_the_sensory_zone(t9, zone):
+    assert classify(put(injured("T6"), "right.light_touch.T9", t9)).right.sensory_zpp == zone

@@ -18,12 +18,10 @@ from kypho.followup.isncsci.values import (
     MOTOR_LEVEL_GRADE,
     MOTOR_SCORES,
     MYOTOMES,
-    NORMAL_STRENGTH,
     POSITION,
     SEGMENTS,
     SENSORY_SCORES,
     score_seen,
-    stars,
 )
 
 __all__ = ["completeness", "impairment_scale"]
@@ -163,7 +161,7 @@ def _few_strong(exam: Examination, levels: Sequence[str]) -> Verdict:
         written = _muscles_below(exam, level)
         needed = len(written) * (1 - AIS_D_SHARE)
         weak = [item for item in written if min(MOTOR_SCORES[item]) < MOTOR_LEVEL_GRADE]
-        in_doubt = sum(_weak_with_tag(item) and stars(item, NORMAL_STRENGTH) == 1 for item in weak)
+        in_doubt = sum(map(_weak_with_tag, weak))
         if len(weak) > needed:
             return Verdict(True, by_tag=len(weak) - in_doubt <= needed)
     return Verdict(False)
