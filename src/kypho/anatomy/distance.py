@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from kypho.space import Grid, Volume, resample
+from kypho.space import Grid, Volume
 
-__all__ = ["local_mask", "signed_distance", "smooth_distance"]
+__all__ = ["FAR_MM", "signed_distance", "smooth_distance"]
 
 FAR_MM = 1000.0
 """Distance given where there is no boundary at all: beyond any patient."""
@@ -28,15 +28,6 @@ def signed_distance(mask: NDArray[np.bool_], grid: Grid) -> Volume:
     between = edt.sdf(np.ascontiguousarray(mask), anisotropy=grid.spacing_mm, parallel=1)
     half = 0.5 * min(grid.spacing_mm)
     return Volume(array=between - np.sign(between) * np.float32(half), grid=grid, unit="mm")
-
-
-def local_mask(distance: Volume, grid: Grid) -> NDArray[np.bool_]:
-    """A mask on another grid, cut where the interpolated distance changes sign.
-
-    Linear interpolation of the distance puts the surface between the slices, where nearest-neighbour
-    labels would show steps as high as the slices are thick.
-    """
-    return resample(distance, grid, order=1, outside=-FAR_MM).array > 0
 
 
 def smooth_distance(mask: NDArray[np.bool_], grid: Grid, sigma_voxels: float = 0.7) -> Volume:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from kypho.anatomy.canal import enclosed_canal
-from kypho.anatomy.distance import local_mask, signed_distance, smooth_distance
+from kypho.anatomy.distance import FAR_MM, signed_distance, smooth_distance
 from kypho.anatomy.frame import first_frame, frame_from, local_grid, mid_sagittal
 from kypho.anatomy.labels import Labels
 from kypho.anatomy.parts import Endplate, PosteriorWall, body_mask, endplates, posterior_wall
 from kypho.anatomy.pedicles import Pedicle, Side, find_pedicle, pedicle_region
-from kypho.anatomy.quality import QualityCheck, quality_of, require_complete
+from kypho.anatomy.quality import QualityCheck, inside_scan, quality_of, require_complete
+from kypho.errors import LevelIncompleteError
 from kypho.space import Frame, Grid, Volume, resample
 
 __all__ = ["ARCH", "BODY", "CANAL", "LEFT_PEDICLE", "RIGHT_PEDICLE", "Vertebra", "build_vertebra"]
@@ -132,16 +133,36 @@ def build_vertebra(ct: Volume, labels: Labels, level: str, *, spacing_mm: float 
     labels.require_level(level)
     checks = quality_of(labels, level)
     require_complete(level, checks)
+    whole = inside_scan(labels, level, None)
     part_ct, bone, cord, hint = _cut_out(ct, labels, level)
-    distance = signed_distance(bone, part_ct.grid)
-    cord_share = Volume(array=cord.astype(np.float32), grid=part_ct.grid, unit="1")
-    frame = first_frame(bone, part_ct.grid, part_ct.grid.to_world(np.argwhere(cord)), hint)
+    try:
+        vertebra = _build(level, part_ct, bone, cord, hint, checks, spacing_mm)
+    except LevelIncompleteError:
+        # A level that is cut off often has no model at all; the cut is then the reason to give.
+        require_complete(level, (whole,))
+        raise
+    core = np.concatenate([vertebra.local_points(n) for n in (BODY, LEFT_PEDICLE, RIGHT_PEDICLE)])
+    whole = inside_scan(labels, level, vertebra.frame.to_world(core))
+    require_complete(level, (whole,))
+    return replace(vertebra, quality=(whole, *checks))
+
+
+def _build(
+    level: str,
+    ct: Volume,
+    bone: NDArray[np.bool_],
+    cord: NDArray[np.bool_],
+    hint: NDArray | None,
+    checks: tuple[QualityCheck, ...],
+    spacing_mm: float,
+) -> Vertebra:
+    distance = signed_distance(bone, ct.grid)
+    cord_share = Volume(array=cord.astype(np.float32), grid=ct.grid, unit="1")
+    frame = first_frame(bone, ct.grid, ct.grid.to_world(np.argwhere(cord)), hint)
     for _ in range(2):
-        coarse = _parts(distance, cord_share, frame, part_ct.grid, COARSE_MM)
-        frame = _better_frame(coarse)
-    frame = _centred(_parts(distance, cord_share, frame, part_ct.grid, COARSE_MM))
-    fine = _parts(distance, cord_share, frame, part_ct.grid, spacing_mm)
-    return _assemble(level, part_ct, fine, checks)
+        frame = _better_frame(_parts(distance, cord_share, frame, ct.grid, COARSE_MM))
+    frame = _centred(_parts(distance, cord_share, frame, ct.grid, COARSE_MM))
+    return _assemble(level, ct, _parts(distance, cord_share, frame, ct.grid, spacing_mm), checks)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -191,7 +212,8 @@ def _parts(distance: Volume, cord_share: Volume, frame: Frame, grid: Grid, spaci
     points = frame.to_local(grid.to_world(np.argwhere(distance.array > 0)))
     place = local_grid(frame, points.min(axis=0) - MARGIN_MM, points.max(axis=0) + MARGIN_MM, spacing_mm)
     axes = _axes(place, frame)
-    bone = local_mask(distance, place)
+    depth = resample(distance, place, outside=-FAR_MM).array
+    bone = depth > 0
     cord = (resample(cord_share, place).array > 0.5) & ~bone
     near = np.abs(axes[0]) < 15.0
     middle = ndimage.center_of_mass(cord & near[:, None, None]) if (cord & near[:, None, None]).any() else None
@@ -199,7 +221,7 @@ def _parts(distance: Volume, cord_share: Volume, frame: Frame, grid: Grid, spaci
     canal, closed = enclosed_canal(bone, cord, place, centre)
     wall = posterior_wall(bone, canal, closed, axes)
     body = body_mask(bone, wall, axes)
-    lower, upper = endplates(body, axes)
+    lower, upper = endplates(body, depth, axes)
     within = (axes[0] > lower.height_mm - CANAL_OVERHANG_MM) & (axes[0] < upper.height_mm + CANAL_OVERHANG_MM)
     return _Parts(
         frame=frame,

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
-
+from scipy import ndimage
 from kypho.errors import LevelIncompleteError
 
 __all__ = ["Endplate", "PosteriorWall", "body_mask", "endplates", "posterior_wall"]
 
 WALL_HALF_WIDTH_MM = 6.0  # numerics: the part of the wall that is behind the canal at every level
+RIM_MM = 4.5  # numerics: deeper than any rim, shallower than a pedicle is long
 ENDPLATE_CORE = 0.7  # share of the body's half axes over which an endplate plane is fitted
 ENDPLATE_TRIM = 2.0  # numerics: residuals beyond this many median deviations leave the plane fit
 
@@ -102,16 +102,33 @@ def posterior_wall(
 def body_mask(
     bone: NDArray[np.bool_], wall: PosteriorWall, axes_mm: list[NDArray]
 ) -> NDArray[np.bool_]:
-    """The bone in front of the posterior wall."""
+    """The bone in front of the posterior wall, and the rims of the body that bulge behind it.
+
+    Above and below the pedicles an axial section shows the body as a piece of its own: all of it is body.
+    """
     z_axis, y_axis, _ = axes_mm
     limit = wall.y_mm(z_axis)
-    return np.asarray(bone & (y_axis[None, :] <= limit[:, None])[:, :, None])
+    body = bone & (y_axis[None, :] <= limit[:, None])[:, :, None]
+    for k, section in enumerate(bone):
+        pieces, n = ndimage.label(section)
+        for number in range(1, n + 1):
+            piece = pieces == number
+            if body[k][piece].any() and y_axis[np.nonzero(piece)[0].max()] < limit[k] + RIM_MM:
+                body[k] |= piece
+    return np.asarray(body)
 
 
-def endplates(body: NDArray[np.bool_], axes_mm: list[NDArray]) -> tuple[Endplate, Endplate]:
+def endplates(
+    body: NDArray[np.bool_], distance: NDArray[np.float32], axes_mm: list[NDArray]
+) -> tuple[Endplate, Endplate]:
     """Planes through the inferior and the superior endplate.
 
     Only columns over the core of the body count: the rim has lips and osteophytes.
+
+    Args:
+        body: body mask on the local grid.
+        distance: distance to the bone's surface on the same grid, positive inside.
+        axes_mm: local coordinates of the grid along (superior, posterior, left).
 
     Raises:
         LevelIncompleteError: the body is too small to have endplates.
@@ -125,12 +142,25 @@ def endplates(body: NDArray[np.bool_], axes_mm: list[NDArray]) -> tuple[Endplate
     half = np.array([np.ptp(x_axis[ii]), np.ptp(y_axis[jj])]) / 2
     x, y = np.meshgrid(x_axis, y_axis)
     core = filled & (((x - centre[0]) / half[0]) ** 2 + ((y - centre[1]) / half[1]) ** 2 <= ENDPLATE_CORE**2)
-    step = z_axis[1] - z_axis[0]
-    top = z_axis[body.shape[0] - 1 - np.argmax(body[::-1], axis=0)] + step / 2
-    bottom = z_axis[np.argmax(body, axis=0)] - step / 2
-    lower = _plane(x[core], y[core], median_filter(bottom, 5)[core])
-    upper = _plane(x[core], y[core], median_filter(top, 5)[core])
+    top = body.shape[0] - 1 - np.argmax(body[::-1], axis=0)
+    bottom = np.argmax(body, axis=0)
+    lower = _plane(x[core], y[core], _surface(distance, z_axis, bottom, -1)[core])
+    upper = _plane(x[core], y[core], _surface(distance, z_axis, top, 1)[core])
     return lower, upper
+
+
+def _surface(
+    distance: NDArray[np.float32], z_axis: NDArray, last: NDArray[np.intp], step: int
+) -> NDArray[np.float64]:
+    """Height at which each column leaves the bone: where the distance changes sign beyond index `last`.
+
+    Counting voxels instead would round every endplate that is nearly level to one flat layer.
+    """
+    beyond = np.clip(last + step, 0, len(z_axis) - 1)
+    inside = np.take_along_axis(distance, last[None], axis=0)[0]
+    outside = np.take_along_axis(distance, beyond[None], axis=0)[0]
+    share = np.clip(inside / np.maximum(inside - outside, 1e-6), 0.0, 1.0)
+    return np.asarray(z_axis[last] + step * share * (z_axis[1] - z_axis[0]))
 
 
 def _plane(x: NDArray, y: NDArray, z: NDArray) -> Endplate:

@@ -17,8 +17,10 @@ __all__ = ["Pedicle", "Side", "find_pedicle", "pedicle_region"]
 
 Side = Literal["left", "right"]
 
-SECTION_HALF_MM = 14.0  # numerics: half width of the plane in which a section is drawn
-SECTION_STEP_MM = 0.25  # numerics: a third of a voxel, so that widths are not quantised by the pixel
+RAYS = 72  # numerics: a ray every five degrees, so that an opposite and a crossing one exist
+RAY_STEP_MM = 0.25  # numerics: a third of a voxel; the surface is interpolated in between
+FARTHEST_MM = 10.0  # numerics: half the height of the tallest pedicle; beyond it a ray runs in a process
+RIDGE_MM = 0.4  # numerics: half a voxel
 AXIS_REACH_MM = 7.0  # numerics: about the length of a pedicle either way of its isthmus
 
 
@@ -30,8 +32,8 @@ class Pedicle:
         side: "left" or "right" of the patient.
         isthmus_mm: LPS centre of the narrowest section.
         axis: LPS unit vector of the pedicle's axis, pointing forwards into the body.
-        width_mm: diameter of the largest circle inside the isthmus.
-        height_mm: extent of the isthmus at right angles to its narrow direction.
+        width_mm: shortest chord through the centre of the isthmus.
+        height_mm: chord at right angles to it.
         transverse_angle_deg: angle of the axis to the sagittal plane, positive where the axis runs
             towards the midline on its way forwards.
         sagittal_angle_deg: angle of the axis to the endplate-parallel plane, positive where the axis
@@ -47,17 +49,6 @@ class Pedicle:
     transverse_angle_deg: float
     sagittal_angle_deg: float
     contour_mm: NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Section:
-    """A cut through the bone at right angles to a direction, in local mm."""
-
-    centre: NDArray[np.float64]
-    width_mm: float
-    height_mm: float
-    mask: NDArray[np.bool_]
-    plane: NDArray[np.float64]
 
 
 def pedicle_region(
@@ -90,10 +81,12 @@ def find_pedicle(
 ) -> Pedicle:
     """Find the isthmus and the axis of one pedicle.
 
-    1. Every coronal section behind the posterior wall has an inscribed circle; the narrowest is where the
-       isthmus is.
+    1. Walking back from the posterior wall, every coronal section has a deepest point; where it is least
+       deep is the isthmus. Depth is the three-dimensional distance to the surface, so an oblique pedicle
+       counts no wider than it is.
     2. The axis is the direction through it along which the bone stays deepest around the line.
-    3. The isthmus is cut again at right angles to that axis; width, height and outline are measured there.
+    3. Rays from the centre at right angles to the axis meet the surface: the outline, the shortest chord
+       (width) and the chord across it (height).
 
     Args:
         distance: signed bone distance on the local grid.
@@ -106,47 +99,44 @@ def find_pedicle(
     Raises:
         LevelIncompleteError: no pedicle on that side.
     """
-    stations = _coronal_sections(distance, region, axes_mm, wall)
+    stations = _deepest_points(distance, region, axes_mm, wall)
     if len(stations) < 4:
         raise LevelIncompleteError(f"no {side} pedicle found; check the labels of this level")
-    widths = ndimage.gaussian_filter1d(stations[:, 3], 1.0, mode="nearest")
-    narrowest = stations[int(np.argmin(widths)), :3]
-    axis = _deepest_direction(distance, frame, narrowest, side)
-    y_axis = axes_mm[1][np.nonzero(region.any(axis=(0, 2)))[0]]
-    isthmus = _section(distance, frame, narrowest, axis, (float(y_axis[0]), float(y_axis[-1])))
-    if isthmus is None:
-        raise LevelIncompleteError(f"the {side} pedicle has no clear isthmus; check the labels of this level")
+    depth = ndimage.gaussian_filter1d(stations[:, 3], 1.0, mode="nearest")
+    centre = stations[int(np.argmin(depth)), :3]
+    axis = _deepest_direction(distance, frame, centre, side)
+    outline = _outline(distance, frame, centre, axis)
+    chords = np.linalg.norm(outline - np.roll(outline, RAYS // 2, axis=0), axis=1)
+    narrow = int(np.argmin(chords))
     towards_midline = -axis[0] if side == "left" else axis[0]
     return Pedicle(
         side=side,
-        isthmus_mm=frame.to_world(isthmus.centre),
+        isthmus_mm=frame.to_world(centre),
         axis=frame.direction_to_world(axis),
-        width_mm=isthmus.width_mm,
-        height_mm=isthmus.height_mm,
+        width_mm=float(chords[narrow]),
+        height_mm=float(chords[(narrow + RAYS // 4) % RAYS]),
         transverse_angle_deg=float(np.degrees(np.arctan2(towards_midline, -axis[1]))),
         sagittal_angle_deg=float(np.degrees(np.arctan2(-axis[2], np.hypot(axis[0], axis[1])))),
-        contour_mm=frame.to_world(_outline(isthmus)),
+        contour_mm=frame.to_world(np.vstack([outline, outline[:1]])),
     )
 
 
-def _coronal_sections(
+def _deepest_points(
     distance: Volume, region: NDArray[np.bool_], axes_mm: list[NDArray], wall: PosteriorWall
 ) -> NDArray[np.float64]:
-    """Per coronal section: local centre (x, y, z) weighted by depth, and inscribed diameter; shape (n, 4).
+    """Per coronal section: middle (x, y, z) of its deepest part and the depth there; shape (n, 4).
 
     Rows that still touch the curved wall show only part of the pedicle and are left out.
     """
-    pixel = distance.grid.spacing_mm[0]
     heights = axes_mm[0][np.nonzero(region.any(axis=(1, 2)))[0]]
     first_y = float(wall.y_mm(heights).max()) if len(heights) else 0.0
     rows = []
     for j in np.nonzero(region.any(axis=(0, 2)) & (axes_mm[1] > first_y))[0]:
-        section = region[:, j, :]
-        inner = ndimage.distance_transform_edt(np.pad(section, 1))[1:-1, 1:-1] * pixel - pixel / 2
-        k, i = np.nonzero(section)
-        weight = np.maximum(inner[k, i], 0.05) ** 2
-        x, z = np.average(axes_mm[2][i], weights=weight), np.average(axes_mm[0][k], weights=weight)
-        rows.append([x, axes_mm[1][j], z, 2 * inner.max()])
+        k, i = np.nonzero(region[:, j, :])
+        depth = distance.array[k, j, i]
+        # The ridge of a tall pedicle is nearly level; its middle is steadier than its highest voxel.
+        ridge = depth >= depth.max() - RIDGE_MM
+        rows.append([axes_mm[2][i][ridge].mean(), axes_mm[1][j], axes_mm[0][k][ridge].mean(), depth.max()])
     return np.array(rows).reshape(-1, 4)
 
 
@@ -175,53 +165,17 @@ def _deepest_direction(distance: Volume, frame: Frame, centre: NDArray, side: Si
     return np.asarray(direction[at])
 
 
-def _section(
-    distance: Volume, frame: Frame, centre: NDArray, axis: NDArray, depth_range_mm: tuple[float, float]
-) -> _Section | None:
-    """Cut the bone by the plane through `centre` at right angles to `axis`; None if it misses.
-
-    What leaves `depth_range_mm` (posterior coordinates) belongs to the body or the articular processes.
-    """
+def _outline(distance: Volume, frame: Frame, centre: NDArray, axis: NDArray) -> NDArray[np.float64]:
+    """Where rays from `centre` at right angles to `axis` leave the bone, local mm, shape (RAYS, 3)."""
     up = unit(np.array([0.0, 0.0, 1.0]) - axis[2] * axis)
-    across = np.cross(up, axis)
-    steps = np.arange(-SECTION_HALF_MM, SECTION_HALF_MM + SECTION_STEP_MM / 2, SECTION_STEP_MM)
-    plane = centre + steps[:, None, None] * up + steps[None, :, None] * across
-    depth = sample_at(distance, frame.to_world(plane), outside=-1.0)
-    between = (plane[..., 1] >= depth_range_mm[0]) & (plane[..., 1] <= depth_range_mm[1])
-    pieces, n = ndimage.label((depth > 0) & between & (plane[..., 0] * centre[0] > 0))
-    middle = len(steps) // 2
-    if n == 0 or pieces[middle, middle] == 0:
-        return None
-    mask = pieces == pieces[middle, middle]
-    inner = ndimage.distance_transform_edt(mask) * SECTION_STEP_MM - SECTION_STEP_MM / 2
-    weight = np.where(mask, inner, 0.0) ** 2
-    row, column = np.nonzero(mask)
-    core = np.average(plane[mask], axis=0, weights=weight[mask] + 1e-9)
-    points = np.column_stack([row, column]) * SECTION_STEP_MM
-    return _Section(
-        centre=core,
-        width_mm=float(2 * inner.max()),
-        height_mm=_long_extent(points),
-        mask=mask,
-        plane=plane,
-    )
-
-
-def _long_extent(points: NDArray) -> float:
-    """Extent of a 2-D point set along its long principal axis."""
-    centred = points - points.mean(axis=0)
-    long_axis = np.linalg.svd(centred, full_matrices=False)[2][0]
-    return float(np.ptp(centred @ long_axis)) + SECTION_STEP_MM
-
-
-def _outline(section: _Section) -> NDArray[np.float64]:
-    """Closed outline of a section, ordered by angle about its centre, local mm."""
-    edge = section.mask & ~ndimage.binary_erosion(section.mask)
-    points = section.plane[edge]
-    middle = section.plane[section.mask].mean(axis=0)
-    row_axis = unit(section.plane[-1, 0] - section.plane[0, 0])
-    column_axis = unit(section.plane[0, -1] - section.plane[0, 0])
-    angle = np.arctan2((points - middle) @ row_axis, (points - middle) @ column_axis)
-    bins = np.digitize(angle, np.linspace(-np.pi, np.pi, 49))
-    ring = [points[bins == b].mean(axis=0) for b in np.unique(bins)]
-    return np.array([*ring, ring[0]])
+    turn = np.linspace(0, 2 * np.pi, RAYS, endpoint=False)[:, None]
+    rays = np.cos(turn) * np.cross(up, axis) + np.sin(turn) * up
+    steps = np.arange(0.0, FARTHEST_MM, RAY_STEP_MM)
+    depth = sample_at(distance, frame.to_world(centre + rays[:, None, :] * steps[:, None]), outside=-1.0)
+    out = depth <= 0
+    last = np.where(out.any(axis=1), np.argmax(out, axis=1), len(steps) - 1)
+    last = np.maximum(last, 1)
+    row = np.arange(RAYS)
+    before, after = depth[row, last - 1], depth[row, last]
+    share = np.clip(before / np.maximum(before - after, 1e-6), 0.0, 1.0)
+    return np.asarray(centre + rays * ((last - 1 + share) * RAY_STEP_MM)[:, None])

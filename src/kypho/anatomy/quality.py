@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 import cc3d
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from kypho.anatomy.labels import Labels
 from kypho.errors import LevelIncompleteError
 
-__all__ = ["QualityCheck", "quality_of", "require_complete"]
+__all__ = ["QualityCheck", "inside_scan", "quality_of", "require_complete"]
 
 MAIN_PIECE_SHARE = 0.95  # numerics: automatic labels shed specks; a lost process is more than 5 %
 HOLE_SHARE = 0.05  # numerics: closed holes up to this share of the label are filled silently
+BORDER_VOXELS = 1.0  # numerics: what lies within a voxel of the border may go on beyond it
 MERGED_RATIO = 1.7  # numerics: neighbours differ by 10-20 % in volume; two levels in one label double it
 
 
@@ -28,33 +30,46 @@ class QualityCheck:
 
 
 def quality_of(labels: Labels, level: str) -> tuple[QualityCheck, ...]:
-    """Check a level's label: not cut off, one piece, no holes, not two levels in one."""
+    """Check a level's label: one piece, no holes, not two levels in one."""
     box = labels.box(level)
     part = labels.part(level, box)
     size = int(np.count_nonzero(part))
-    return (
-        _inside(box, labels.volume.grid.shape),
-        _one_piece(part, size),
-        _no_holes(part, size),
-        _not_merged(labels, level, size),
-    )
+    return (_one_piece(part, size), _no_holes(part, size), _not_merged(labels, level, size))
 
 
 def require_complete(level: str, checks: tuple[QualityCheck, ...]) -> None:
     """Raise LevelIncompleteError with every reason unless all checks passed."""
     failed = [check.reason for check in checks if not check.passed]
     if failed:
-        raise LevelIncompleteError(f"{level} cannot be used: {'; '.join(failed)}. Choose another level or mend the labels")
+        raise LevelIncompleteError(
+            f"{level} cannot be used: {'; '.join(failed)}. Choose another level or mend the labels"
+        )
 
 
-def _inside(box: tuple[slice, ...], shape: tuple[int, ...]) -> QualityCheck:
-    cut = [
+def inside_scan(labels: Labels, level: str, core_mm: NDArray[np.float64] | None) -> QualityCheck:
+    """Is the level inside the scan? Processes may be cut off, body and pedicles may not.
+
+    Args:
+        labels: the labels.
+        level: the level.
+        core_mm: LPS points (n, 3) of body and pedicles; None while they are not known, and then any cut
+            counts.
+    """
+    box, grid = labels.box(level), labels.volume.grid
+    touches = [
         name
-        for name, part, n in zip(("slice", "row", "column"), box, shape, strict=True)
+        for name, part, n in zip(("slice", "row", "column"), box, grid.shape, strict=True)
         if part.start == 0 or part.stop == n
     ]
-    reason = f"cut off by the border of the scan (first or last {', '.join(cut)})" if cut else "inside the scan"
-    return QualityCheck(name="complete", passed=not cut, reason=reason)
+    if not touches:
+        return QualityCheck(name="complete", passed=True, reason="inside the scan")
+    cut = f"cut off by the border of the scan (first or last {', '.join(touches)})"
+    if core_mm is None:
+        return QualityCheck(name="complete", passed=False, reason=cut)
+    index = grid.to_index(core_mm)
+    safe = bool(np.all((index >= BORDER_VOXELS) & (index <= np.asarray(grid.shape) - 1 - BORDER_VOXELS)))
+    reason = f"a process is {cut}; body and pedicles are inside" if safe else f"body or pedicle {cut}"
+    return QualityCheck(name="complete", passed=safe, reason=reason)
 
 
 def _one_piece(mask: np.ndarray, size: int) -> QualityCheck:

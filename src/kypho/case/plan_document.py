@@ -329,7 +329,7 @@ def _certificate(certificates: dict[str, Certificate] | object) -> CertificatePa
     known = {
         goal: c
         for goal, c in dict(certificates).items()  # type: ignore[call-overload]
-        if np.isfinite(c.objective_mm) and np.isfinite(c.upper_bound_mm)
+        if np.isfinite(c.objective_mm) and np.isfinite(c.upper_bound_mm) and not goal.startswith("no_")
     }
     stages = [
         StagePart(

@@ -48,15 +48,20 @@ class Store:
 
     Args:
         where: a file name for SQLite, or a database URL such as ``postgresql+psycopg://host/name``.
+        create: make the file where there is none; False refuses instead, for those who only read.
 
     Raises:
-        UnreadableFileError: the file is no database, or was made by a newer kypho.
+        UnreadableFileError: no such file, no database, or one made by a newer kypho.
         ReadOnlyError: the folder or file may not be written.
         MissingPartError: the driver for the URL is not installed.
     """
 
-    def __init__(self, where: str | Path = DEFAULT_STORE) -> None:
+    def __init__(self, where: str | Path = DEFAULT_STORE, *, create: bool = True) -> None:
         self.where = str(where)
+        if not create and "://" not in self.where and not Path(where).exists():
+            raise UnreadableFileError(
+                f"there is no store {where}; name it with --store, or start one: kypho follow init"
+            )
         self._engine = _engine(self.where)
         with self._errors(), self._writer() as connection:
             migrate(connection)

@@ -22,6 +22,7 @@ __all__ = ["Certificate", "Corridor", "Goal", "Line", "Optimum", "Stack", "lipsc
 
 SAMPLE_MM = 0.5  # numerics: a unit-slope field changes by at most half of this between two samples
 TOLERANCE_MM = 0.08  # numerics: gap at which the search stops, inside the 0.1 mm that is promised
+NEARLY_MM = 1e-3  # numerics: what is worth it to this accuracy is worth it
 SEEDS = 2000  # numerics: random lines tried first; only speeds up the search, never changes the bound
 MOST_BOXES = 600_000  # numerics: beyond this the open bound is reported as it stands
 
@@ -112,11 +113,14 @@ class Goal:
         offsets: the objective is the least of ``field - offset`` over these fields.
         needs: these fields must be at least so large all along the line.
         cap_mm: values of the objective beyond it count as equal to it.
+        worth_mm: values of the objective below it are of no use; the search then only decides whether
+            there is a better one.
     """
 
     offsets: Mapping[str, float]
     needs: Mapping[str, float]
     cap_mm: float = HUGE
+    worth_mm: float = -HUGE
 
     def arrays(self, stack: Stack) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         """Offsets and needs in the stack's order; HUGE marks a field that is not part of either."""
@@ -292,7 +296,7 @@ def maximise(corridor: Corridor, stack: Stack, goal: Goal, *, start: Line | None
     lines, halves, open_bound = np.zeros((1, 4)), np.ones((1, 4)), np.array([cap])
     boxes, proven = 0, best
     while len(lines) and boxes < MOST_BOXES and best < cap:
-        floor = best + TOLERANCE_MM
+        floor = max(best + TOLERANCE_MM, goal.worth_mm - NEARLY_MM)
         found = _bounds(
             lines, halves, corridor.gate, corridor.target, corridor.fractions, stack.values, stack.first_mm,
             1 / stack.pitch_mm, stack.slopes, offsets, needs, cap, floor,
@@ -303,7 +307,7 @@ def maximise(corridor: Corridor, stack: Stack, goal: Goal, *, start: Line | None
         top = int(np.argmax(found[:, 0]))
         if found[top, 0] > best:
             line, best = _climb(lines[top], float(halves[top].max()), merit)
-        keep = found[:, 1] > best + TOLERANCE_MM
+        keep = found[:, 1] > max(best + TOLERANCE_MM, goal.worth_mm - NEARLY_MM)
         open_bound = found[keep, 1]
         lines, halves = _split(lines[keep], halves[keep], found[keep, 2], corridor)
     return Optimum(line=line if best > MISSED / 2 else None, certificate=_certificate(best, proven, cap, boxes, lines, open_bound))

@@ -124,18 +124,27 @@ def _plan_needle(scene: Scene, task: Task, settings: PlanSettings) -> _Planned:
     spaces = {name: getattr(limits, f"{name}_mm") for name in walls_of(task.route)}
     fixed = fixed_needs(task.side, limits)
     stack = walls.stack.only([*spaces, *fixed])
-    room = maximise(
-        corridor, stack, Goal(offsets=spaces, needs=fixed, cap_mm=devices[0].radius_mm)
-    )
-    fitting = [d for d in devices if d.radius_mm <= room.certificate.objective_mm + ROUNDING_MM]
-    if room.line is None or not fitting:
+    start, proofs = None, {}
+    for chosen in devices:
+        # Only whether this radius fits is asked, so the search stops at the first line with that much room.
+        fits = maximise(
+            corridor,
+            stack,
+            Goal(offsets=spaces, needs=fixed, cap_mm=chosen.radius_mm, worth_mm=chosen.radius_mm),
+            start=start,
+        )
+        start = fits.line
+        if fits.certificate.objective_mm >= chosen.radius_mm - ROUNDING_MM and start is not None:
+            break
+        proofs[f"no_{chosen.name}"] = fits.certificate
+    else:
+        room = maximise(corridor, stack, Goal(offsets=spaces, needs=fixed), start=start)
         line = np.zeros(4) if room.line is None else room.line
         return _miss(scene, task, devices[-1], corridor, line, room.certificate, settings)
-    radius = fitting[0].radius_mm
+    radius = chosen.radius_mm
     needs = fixed | {name: limit + radius - ROUNDING_MM for name, limit in spaces.items()}
-    line, certificates = _lexicographic(vertebra, stack, task, radius, corridor, room.line, needs, settings)
-    certificates = {"room": room.certificate, **certificates}
-    needle = describe(scene, task, fitting[0], corridor, line, certificates, settings)
+    line, certificates = _lexicographic(vertebra, stack, task, radius, corridor, start, needs, settings)
+    needle = describe(scene, task, chosen, corridor, line, proofs | certificates, settings)
     return _Planned(needle=needle, reasons=_violations(needle, settings))
 
 
