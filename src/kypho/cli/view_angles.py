@@ -68,7 +68,7 @@ def _view(what: str, line: Sequence[float]) -> dict[str, Any]:
     towards_back = ray[1] if abs(ray[1]) > np.finfo(np.float32).eps else -ray[0]
     beam = -ray if towards_back < 0 else ray
     lao, cranial = angles_of(beam)
-    return {"what": what, "lao_deg": lao, "cranial_deg": cranial, "beam_lps": [float(x) for x in beam]}
+    return {"what": what, "lao_deg": lao, "cranial_deg": cranial, "beam_lps": [float(x) + 0.0 for x in beam]}
 
 
 def _dialled(angles: Sequence[float]) -> dict[str, Any]:

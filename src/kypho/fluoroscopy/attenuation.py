@@ -18,7 +18,7 @@ from kypho import evidence
 
 __all__ = ["IDENTITY", "Attenuation", "beam", "hu_to_mu", "steel_per_mm"]
 
-PER_CM_TO_PER_MM = 0.1
+PER_CM_TO_PER_MM = 0.1  # numerics: ten millimetres in a centimetre
 AIR_HU = -1000.0  # numerics: the definition of HU
 
 
