@@ -31,6 +31,15 @@ AIS_D_SHARE: float = value("isncsci.ais_d_share")
 
 _MYOTOME_POSITIONS = [POSITION[name] for name in MYOTOMES]
 
+_CAN_BE_WEAK = {item for item, scores in MOTOR_SCORES.items() if min(scores) < MOTOR_LEVEL_GRADE}
+_CAN_BE_STRONG = {item for item, scores in MOTOR_SCORES.items() if max(scores) >= MOTOR_LEVEL_GRADE}
+_WEAK_WITH_TAG = {
+    item
+    for item in MOTOR_SCORES
+    if item.endswith(STAR) and (seen := score_seen(item)) is not None and seen < MOTOR_LEVEL_GRADE
+}
+"""Tagged values whose seen score is below the motor level grade."""
+
 
 class Verdict(NamedTuple):
     """Whether something can hold, and whether a tag decides it."""
@@ -160,9 +169,9 @@ def _few_strong(exam: Examination, levels: Sequence[str]) -> Verdict:
     for level in levels:
         written = _muscles_below(exam, level)
         needed = len(written) * (1 - AIS_D_SHARE)
-        weak = [item for item in written if min(MOTOR_SCORES[item]) < MOTOR_LEVEL_GRADE]
-        in_doubt = sum(map(_weak_with_tag, weak))
+        weak = [item for item in written if item in _CAN_BE_WEAK]
         if len(weak) > needed:
+            in_doubt = sum(item in _WEAK_WITH_TAG for item in weak)
             return Verdict(True, by_tag=len(weak) - in_doubt <= needed)
     return Verdict(False)
 
@@ -175,8 +184,8 @@ def _many_strong(exam: Examination, levels: Sequence[str]) -> Verdict:
             break
         written = _muscles_below(exam, level)
         needed = len(written) * AIS_D_SHARE
-        strong = [item for item in written if max(MOTOR_SCORES[item]) >= MOTOR_LEVEL_GRADE]
-        if len(strong) - sum(map(_weak_with_tag, strong)) >= needed:
+        strong = [item for item in written if item in _CAN_BE_STRONG]
+        if len(strong) - sum(item in _WEAK_WITH_TAG for item in strong) >= needed:
             return Verdict(True)
         by_tag = by_tag or len(strong) >= needed
     return Verdict(by_tag, by_tag)
@@ -188,12 +197,6 @@ def _only_with_tags(exam: Examination) -> bool:
         return False
     bare = exam.without_tags()
     return not _few_strong(bare, neurological_level(bare)).possible
-
-
-def _weak_with_tag(written: str) -> bool:
-    """True for a tagged value whose seen score is below the motor level grade."""
-    seen = score_seen(written)
-    return seen is not None and seen < MOTOR_LEVEL_GRADE and written.endswith(STAR)
 
 
 # --- where the muscles lie ------------------------------------------------------------------------------

@@ -164,15 +164,12 @@ _LIMB_MUSCLES = 5
 
 def _dermatomes(side: ExaminationSide) -> list[Step]:
     """Steps from C1 to S3; the step of a segment looks at the dermatome below it."""
-    table = _DERMATOME_STEPS
-    return [table[pair] for pair in zip(side.light_touch, side.pin_prick, strict=True)]
+    return list(map(_DERMATOME_STEPS.__getitem__, zip(side.light_touch, side.pin_prick, strict=True)))
 
 
 def _limb(muscles: Sequence[str]) -> list[Step]:
     """Steps from the segment above a limb to its last key muscle, seen from the muscles alone."""
-    chain = (FULL, *muscles, FULL)
-    table = _MYOTOME_STEPS
-    return [table[pair] for pair in pairwise(chain)]
+    return list(map(_MYOTOME_STEPS.__getitem__, pairwise((FULL, *muscles, FULL))))
 
 
 def _end_of_limb(muscle: str, sensation: Sequence[Step]) -> Step:

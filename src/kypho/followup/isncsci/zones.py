@@ -31,6 +31,9 @@ __all__ = ["motor_zone", "sensory_zone"]
 NOT_APPLICABLE = "NA"
 _UPWARD = SEGMENTS[POSITION["S3"] : 0 : -1]
 """S3 up to C2."""
+_MUSCLE_AT = {POSITION[name]: place for place, name in enumerate(MYOTOMES)}
+"""Place of a segment to the place of its key muscle in the motor column."""
+_LOWEST_MUSCLE = POSITION["S1"]
 
 
 def _feeling_step(light_touch: str, pin_prick: str) -> Step:
@@ -47,12 +50,11 @@ _FEELING_STEPS = {pair: _feeling_step(*pair) for pair in product(SENSORY_SCORES,
 
 def sensory_zone(side: ExaminationSide, pressure: str) -> list[str]:
     """Possible sensory zones of one side, head to tail, ``NA`` first where it may not apply."""
-    sacral, *above = (
-        _FEELING_STEPS[pair] for pair in zip(side.light_touch[::-1], side.pin_prick[::-1], strict=True)
-    )
+    steps = map(_FEELING_STEPS.__getitem__, zip(side.light_touch[::-1], side.pin_prick[::-1], strict=True))
+    sacral = next(steps)
     if pressure == "Yes" or not sacral.goes_on:
         return [NOT_APPLICABLE]
-    ends, passed, _ = walk(above, _UPWARD)
+    ends, passed, _ = walk(steps, _UPWARD)
     if passed:
         ends.append("C1")
     if pressure == "NT" or sacral.listed:
@@ -76,31 +78,28 @@ def motor_zone(
     """
     if contraction == "Yes":
         return [NOT_APPLICABLE]
-    bare_levels = {level.rstrip(STAR) for level in levels}
-    top = POSITION[levels[0].rstrip(STAR)] if levels[0].rstrip(STAR) != INTACT else POSITION["S3"]
-    bottom = max(
-        POSITION["S1"], *(POSITION["S3"] if name == INTACT else POSITION[name] for name in bare_levels)
-    )
-    non_key = POSITION[side.lowest_non_key_muscle] if side.lowest_non_key_muscle else -1
-    if not any(grade.startswith("C") for grade in grades):
-        non_key = -1
-    star_reach = _reach_of_tags(side, top, bottom)
-    zone: set[int] = set()
-    starred: set[int] = set()
+    bare = [level.rstrip(STAR) for level in levels]
+    reached = {POSITION[name] for name in bare if name != INTACT}
+    top, bottom = POSITION[bare[0]], max(_LOWEST_MUSCLE, *reached)
+    non_key = -1
+    if side.lowest_non_key_muscle and any(grade.startswith("C") for grade in grades):
+        non_key = POSITION[side.lowest_non_key_muscle]
+    tagged = _reach_of_tags(side, top, bottom) if side.is_tagged else range(0)
+    zone: dict[int, bool] = {}
     for place in range(bottom, top - 1, -1):
-        segment = SEGMENTS[place]
-        written = side.motor[MYOTOMES.index(segment)] if segment in MYOTOMES else None
-        if written == "0" or (written is None and segment not in bare_levels):
+        muscle = _MUSCLE_AT.get(place)
+        written = None if muscle is None else side.motor[muscle]
+        if written == "0" or (written is None and place not in reached):
             continue
         if non_key - place > MOTOR_INCOMPLETE_LEVELS:
-            zone.add(non_key)
+            zone.setdefault(non_key, False)
+        elif written is None:
+            zone[place] = place in tagged or _is_scored_with_tag(side, place)
         else:
-            zone.add(place)
-            if written in ("0*", "0**") or (written is None and _is_starred(side, place, star_reach)):
-                starred.add(place)
+            zone[place] = written in ("0*", "0**")
         if written is not None and 0 not in MOTOR_SCORES[written]:
             break
-    ends = [SEGMENTS[place] + (STAR if place in starred else "") for place in sorted(zone)]
+    ends = [SEGMENTS[place] + (STAR if zone[place] else "") for place in sorted(zone)]
     return [NOT_APPLICABLE, *ends] if contraction == "NT" else ends
 
 
@@ -113,19 +112,17 @@ def _reach_of_tags(side: ExaminationSide, top: int, bottom: int) -> range:
     return range(first, last + 1)
 
 
-def _is_starred(side: ExaminationSide, place: int, reach: range) -> bool:
-    here = (side.light_touch[place - 1], side.pin_prick[place - 1]) if place else ()
-    scored_with_tag = any(item.endswith(STAR) and score_seen(item) is not None for item in here)
-    return scored_with_tag or place in reach
+def _is_scored_with_tag(side: ExaminationSide, place: int) -> bool:
+    return any(item.endswith(STAR) and score_seen(item) is not None for item in _values_at(side, place))
 
 
 def _values_at(side: ExaminationSide, place: int) -> tuple[str, ...]:
     """Every value written for a segment; C1 has none."""
     if not place:
         return ()
-    segment = SEGMENTS[place]
-    muscle = (side.motor[MYOTOMES.index(segment)],) if segment in MYOTOMES else ()
-    return (side.light_touch[place - 1], side.pin_prick[place - 1], *muscle)
+    muscle = _MUSCLE_AT.get(place)
+    strength = () if muscle is None else (side.motor[muscle],)
+    return (side.light_touch[place - 1], side.pin_prick[place - 1], *strength)
 
 
 def _has_tag(side: ExaminationSide, place: int) -> bool:
