@@ -1,1 +1,21 @@
+"""The post-operative CT: where the cement is, by which route it left, and what it does to the canal."""
 
+from kypho.leakage.actions import Action
+from kypho.leakage.canal import CanalFinding, CanalSlice, DuraReading
+from kypho.leakage.check import Leakage, LeakPart, check_leakage
+from kypho.leakage.inside import InsideFinding
+from kypho.leakage.parts import Interval
+from kypho.leakage.routes import ROUTES
+
+__all__ = [
+    "ROUTES",
+    "Action",
+    "CanalFinding",
+    "CanalSlice",
+    "DuraReading",
+    "InsideFinding",
+    "Interval",
+    "LeakPart",
+    "Leakage",
+    "check_leakage",
+]

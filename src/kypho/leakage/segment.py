@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from kypho.evidence.records import value
+from kypho.evidence.records import interval, value
 from kypho.leakage.scene import Scene
 
 __all__ = ["Limits", "Segmentation", "segment", "vesselness"]
@@ -124,10 +124,11 @@ def _rod(points: NDArray) -> tuple[NDArray, NDArray, float] | None:
         return None
     across = np.linalg.norm(points - centre - along[:, None] * axis, axis=1)
     stations = np.digitize(along, np.linspace(along.min(), along.max() + 1e-6, 11)) - 1
-    radii = np.array([np.percentile(across[stations == s], 90) if (stations == s).any() else 0 for s in range(10)])
-    middle = float(np.median(radii))
-    even = np.mean(np.abs(radii - middle) < 0.35 * middle)
-    if middle < value("leak.metal_radius_mm") or length < 4.5 * middle or even < 0.6:
+    edge = [np.percentile(across[stations == n], 90) if (stations == n).any() else 0 for n in range(10)]
+    middle = float(np.median(edge))
+    even = np.mean(np.abs(np.array(edge) - middle) < 0.3 * middle)
+    thin, thick = interval("leak.metal_radius_mm")
+    if not thin <= middle <= thick or length < 5 * middle or even < 0.7:
         return None
     return centre, axis, middle
 
@@ -160,7 +161,11 @@ def _specks(
     np.maximum.at(peak, pieces[pieces > 0], scene.ct.array[pieces > 0])
     free = ~seeded & ~touching
     free[0] = False
-    peaked = free & (peak > value("leak.speck_hu"))
+    # Calcium in the wall of an artery peaks as high; without any certain cement a speck proves nothing.
+    artery = ndimage.binary_dilation(scene.vessels, iterations=3) if scene.vessels.any() else scene.vessels
+    in_artery = np.zeros(n + 1, bool)
+    in_artery[np.unique(pieces[artery])] = True
+    peaked = free & ~in_artery & (peak > value("leak.speck_hu")) & cement.any()
     near_metal = ndimage.binary_dilation(metal, iterations=3) if metal.any() else metal
     return cement | (peaked[pieces] & ~near_metal), (free & ~peaked)[pieces] & ~scene.vessels & ~near_metal
 

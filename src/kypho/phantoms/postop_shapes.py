@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -202,7 +203,7 @@ def _tube(points: NDArray, line: NDArray) -> tuple[NDArray[np.float32], NDArray[
     best = np.full(points.shape[:-1], np.inf, np.float32)
     arc = np.zeros(points.shape[:-1], np.float32)
     travelled = 0.0
-    for a, b in zip(line[:-1], line[1:], strict=True):
+    for a, b in pairwise(line):
         way = (b - a).astype(np.float32)
         length = float(np.linalg.norm(way))
         along = np.clip((points - a.astype(np.float32)) @ way / length**2, 0, 1)
@@ -256,7 +257,7 @@ def _basivertebral(site: Site, sign: float, volume_mm3: float, rng: np.random.Ge
     _, _, height = _sizes(site)
     z = rng.uniform(-0.15, 0.15) * height
     exit_mm = _wall_point(site, 0.0, z)
-    patch = site.patch(exit_mm + [0, 3, 0], np.array([12, 5, 1.2 * height]))
+    patch = site.patch(exit_mm + np.array([0, 3, 0]), np.array([12, 5, 1.2 * height]))
     behind = patch.points[..., 1] - site.anatomy.wall.y_mm(patch.points[..., 2])
     lean = rng.uniform(-1.5, 1.5)
     lobes = [
@@ -267,7 +268,7 @@ def _basivertebral(site: Site, sign: float, volume_mm3: float, rng: np.random.Ge
     thick = rng.uniform(1.4, 2.6) * (1 if volume_mm3 < 150 else 1.4)
     allowed = patch.free & (patch.canal_mm > 0) & (behind < thick)
     mask = _best(site, patch, score, allowed, volume_mm3)
-    channel = _channel(site, _core(site, sign), exit_mm + [0, 0.3, 0], 1.0)
+    channel = _channel(site, _core(site, sign), exit_mm + np.array([0, 0.3, 0]), 1.0)
     return [Shape(route="basivertebral", start=patch.start, mask=mask, exit_mm=exit_mm), channel]
 
 
@@ -310,7 +311,7 @@ def _intradural(site: Site, sign: float, volume_mm3: float, rng: np.random.Gener
     if rng.random() < 0.5:
         return shapes
     patch = site.patch((exit_mm + centre) / 2, np.abs(exit_mm - centre) / 2 + 1.5)
-    distance, _ = _tube(patch.points, np.array([exit_mm - [0, 0, 0], centre]))
+    distance, _ = _tube(patch.points, np.array([exit_mm, centre]))
     thread = (distance < 0.6) & patch.free
     return [
         *shapes,
@@ -403,11 +404,12 @@ def _foraminal(site: Site, sign: float, volume_mm3: float, rng: np.random.Genera
 
 
 def _systemic(site: Site, sign: float, volume_mm3: float, rng: np.random.Generator) -> list[Shape]:
-    width, _, height = _sizes(site)
+    _, _, height = _sizes(site)
+    up = np.array([0.0, 0.0, 18.0])
     front = site.surface(np.zeros(3), np.array([-0.3, -1.0, 0.0]))
     middle = np.array([front[0], front[1] - rng.uniform(5, 8), rng.uniform(-0.3, 0.3) * height])
     radius = rng.uniform(1.1, 1.7)
-    line = np.array([middle - [0, 0, 18], middle + [0, 0, 18]])
+    line = np.array([middle - up, middle + up])
     patch = site.patch(middle, np.array([4, 4, 19]))
     distance, arc = _tube(patch.points, line)
     mask = _best(site, patch, -np.abs(arc - 18), patch.free & (distance < radius), volume_mm3)

@@ -1,9 +1,9 @@
-"""What a CT scanner makes of an object put into a patient: polychromatic projection and filtered backprojection.
+"""What a CT scanner makes of an object in a patient: polychromatic projection, filtered backprojection.
 
 Only the change is simulated. Each axial slice is projected twice, without and with the inserts, through a
-120 kVp spectrum; both sinograms get the scanner's water correction; their difference is filtered, back-projected
-and added to the real CT. Beam hardening, scatter, photon starvation and the streaks they make therefore come
-from the physics, while the patient's own image stays as it was acquired.
+120 kVp spectrum; both sinograms get the scanner's water correction; their difference is filtered,
+back-projected and added to the real CT. Beam hardening, scatter, photon starvation and the streaks they make
+therefore come from the physics, while the patient's own image stays as it was acquired.
 
 Attenuation: Hubbell & Seltzer, NIST standard reference database 126 (doi 10.18434/T4D01F), compounds by mass
 fraction. The beam is parallel: for one slice a fan holds the same line integrals in another order.
@@ -297,7 +297,8 @@ def _ramp(sinogram: NDArray, scanner: Scanner) -> NDArray[np.float64]:
     kernel[odd] = -1 / (np.pi * m[odd]) ** 2
     ramp = np.fft.rfft(kernel).real / scanner.pitch_mm
     frequency = np.fft.rfftfreq(n, scanner.pitch_mm)
-    sigma = scanner.fwhm_mm / np.sqrt(8 * np.log(2))
+    # Linear weights on the way into the sinogram and out of it blur too; the kernel does the rest.
+    sigma = np.sqrt(max(scanner.fwhm_mm**2 / (8 * np.log(2)) - scanner.pitch_mm**2 / 3, 0.01))
     response = ramp * np.exp(-2 * (np.pi * sigma * frequency) ** 2)
     spectrum = np.fft.rfft(sinogram, n, axis=1) * response
     return np.ascontiguousarray(np.fft.irfft(spectrum, n, axis=1)[:, : sinogram.shape[1]])
@@ -312,7 +313,7 @@ def _splat(x, y, weights, cos, sin, first, pitch, count):  # type: ignore[no-unt
             at = (x[n] * cos[v] + y[n] * sin[v] - first) / pitch
             low = int(np.floor(at))
             part = at - low
-            if 0 <= low and low + 1 < count:
+            if low >= 0 and low + 1 < count:
                 for m in range(maps):
                     out[m, v, low] += weights[n, m] * (1 - part)
                     out[m, v, low + 1] += weights[n, m] * part
@@ -351,7 +352,7 @@ def _backproject(sinogram, cos, sin, first, pitch, rows, columns):  # type: igno
             for i in range(len(columns)):
                 at = start + columns[i] * cos[v] / pitch
                 low = int(at)
-                if 0 <= low and low + 1 < count:
+                if low >= 0 and low + 1 < count:
                     part = at - low
                     out[j, i] += sinogram[v, low] * (1 - part) + sinogram[v, low + 1] * part
     return out * np.float32(np.pi / len(cos))

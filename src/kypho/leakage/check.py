@@ -1,0 +1,167 @@
+"""The check: from a post-operative CT and a vertebra model to the findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from kypho.anatomy import Labels, Vertebra
+from kypho.errors import InputError
+from kypho.evidence.records import value
+from kypho.leakage.actions import Action, actions_for
+from kypho.leakage.boundary import Blur, measure_blur
+from kypho.leakage.canal import CanalFinding, read_canal
+from kypho.leakage.inside import InsideFinding, read_inside
+from kypho.leakage.parts import Interval, MeasuredPart, measure, split
+from kypho.leakage.routes import Routing, route_of
+from kypho.leakage.scene import Scene, build_scene
+from kypho.leakage.segment import Limits, segment
+from kypho.space import Volume
+
+__all__ = ["Leakage", "LeakPart", "check_leakage"]
+
+Timer = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LeakPart:
+    """A part outside the vertebra: its measures and its route."""
+
+    id: int
+    measured: MeasuredPart
+    routing: Routing
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Leakage:
+    """What the check found at one level.
+
+    Attributes:
+        level: "T7".
+        cement_ml: all cement near the level.
+        inside: the cement inside the vertebra.
+        parts: the parts outside it, largest first.
+        canal: the canal.
+        actions: what to do, most urgent first.
+        metal_ml: metal near the level; None without.
+        doubtful: LPS centres of dense specks in the canal that may be calcification.
+        remote_lps_mm: LPS centres of very dense clusters elsewhere in the scan, outside bone.
+        limits: HU limits used.
+        blur: resolution used.
+        cement_map: label map on the whole CT: 1 inside, 2.. parts, 100 metal.
+        scene: the crop that was read.
+    """
+
+    level: str
+    cement_ml: Interval
+    inside: InsideFinding
+    parts: tuple[LeakPart, ...]
+    canal: CanalFinding
+    actions: tuple[Action, ...]
+    metal_ml: float | None
+    doubtful: tuple[tuple[float, float, float], ...]
+    remote_lps_mm: tuple[tuple[float, float, float], ...]
+    limits: Limits
+    blur: Blur
+    cement_map: Volume
+    scene: Scene
+
+
+def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Timer | None = None) -> Leakage:
+    """Read a post-operative CT for cement at one level.
+
+    Args:
+        ct: the post-operative CT, HU.
+        labels: labels on its grid.
+        vertebra: the level's model in the same world, from labels made before or after the operation.
+        timer: context manager per named step, for progress and times.
+
+    Raises:
+        InputError: not an image in HU.
+        GridMismatchError: CT and labels lie on different grids.
+    """
+    step = timer or (lambda _: nullcontext())
+    if ct.unit != "HU":
+        raise InputError(f"the CT has unit {ct.unit!r}; give an image in HU")
+    with step("anatomy on the CT"):
+        scene = build_scene(ct, labels, vertebra)
+    with step("cement and metal"):
+        found = segment(scene)
+        blur = measure_blur(ct)
+    with step("boundaries"):
+        measured = measure(scene, found, blur)
+    with step("routes and canal"):
+        parts = tuple(
+            LeakPart(id=n, measured=part, routing=route_of(scene, part))
+            for n, part in enumerate((p for p in measured.parts if len(p.points_mm)), start=1)
+        )
+        canal = read_canal(scene, found, measured)
+        doubtful = _places(scene, found.doubtful & scene.canal)
+        inside = read_inside(scene, measured)
+    volumes = [measured.inside_ml, *(p.measured.ml for p in parts)]
+    metal = float(np.count_nonzero(found.metal) * scene.voxel_ml)
+    return Leakage(
+        level=vertebra.level,
+        cement_ml=Interval(
+            value=sum(v.value for v in volumes), low=sum(v.low for v in volumes), high=sum(v.high for v in volumes)
+        ),
+        inside=inside,
+        parts=parts,
+        canal=canal,
+        actions=actions_for(vertebra.level, canal, [p.routing for p in parts], len(doubtful)),
+        metal_ml=metal if metal > 0 else None,
+        doubtful=doubtful,
+        remote_lps_mm=_remote(ct, labels, scene),
+        limits=found.limits,
+        blur=blur,
+        cement_map=_map(ct, scene, split(scene, found.cement), found.metal),
+        scene=scene,
+    )
+
+
+def _places(scene: Scene, mask: NDArray[np.bool_]) -> tuple[tuple[float, float, float], ...]:
+    """LPS centres of the pieces of a mask that are larger than a speck."""
+    pieces, n = cc3d.connected_components(mask, connectivity=26, return_N=True)
+    sizes = np.bincount(pieces.ravel(), minlength=n + 1) * scene.ct.grid.voxel_mm3
+    centres = []
+    for number in range(1, n + 1):
+        if sizes[number] >= value("leak.speck_mm3"):
+            centres.append(_lps(scene.ct, ndimage.center_of_mass(pieces == number)))
+    return tuple(centres)
+
+
+def _lps(volume: Volume, index: tuple[float, ...]) -> tuple[float, float, float]:
+    x, y, z = volume.grid.to_world(index)
+    return float(x), float(y), float(z)
+
+
+def _remote(ct: Volume, labels: Labels, scene: Scene) -> tuple[tuple[float, float, float], ...]:
+    """Clusters as dense as cement outside the scene and outside every label of bone."""
+    dense = ct.array > 2500
+    start, shape = scene.start, scene.ct.grid.shape
+    dense[tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))] = False
+    where = np.argwhere(dense)
+    if not len(where) or len(where) > 2_000_000:
+        return ()
+    clear = labels.volume.array[tuple(where.T)] == 0
+    if not clear.any():
+        return ()
+    low, high = where[clear].min(axis=0), where[clear].max(axis=0) + 1
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    pieces, n = cc3d.connected_components(dense[box] & (labels.volume.array[box] == 0), connectivity=26, return_N=True)
+    sizes = np.bincount(pieces.ravel(), minlength=n + 1)[1:] * ct.grid.voxel_mm3
+    largest = [m for m in np.argsort(-sizes)[:20] if sizes[m] >= 2 * value("leak.speck_mm3")]
+    return tuple(_lps(ct, tuple(np.argwhere(pieces == m + 1).mean(axis=0) + low)) for m in largest)
+
+
+def _map(ct: Volume, scene: Scene, numbers: NDArray, metal: NDArray) -> Volume:
+    array = np.zeros(ct.grid.shape, np.uint8)
+    place = tuple(slice(a, a + n) for a, n in zip(scene.start, numbers.shape, strict=True))
+    array[place] = np.where(metal, 100, np.minimum(numbers, 99))
+    return Volume(array=array, grid=ct.grid, unit="label")

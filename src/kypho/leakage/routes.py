@@ -1,0 +1,209 @@
+"""By which route cement left the vertebra: rules on the exit point, the place and the shape.
+
+Classes: B (basivertebral), S (segmental) and C (cortical) after Yeom et al. 2003, C parted into canal,
+paraspinal and disc after Hsieh et al. 2019, and the needle track, foraminal and remote venous cement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kypho.anatomy import Vertebra
+from kypho.evidence.records import value
+from kypho.leakage.parts import MeasuredPart
+from kypho.leakage.scene import Scene
+from kypho.space import sample_at
+
+__all__ = ["ROUTES", "Routing", "route_of"]
+
+ROUTES: tuple[str, ...] = (
+    "basivertebral",
+    "segmental",
+    "cortical_canal",
+    "paraspinal",
+    "disc",
+    "needle_track",
+    "foraminal",
+    "systemic",
+    "undetermined",
+    "indeterminate",
+)
+"""Names as they stand in leakage.json; "indeterminate" is a speck too small to say anything of."""
+
+SIDE_MM = 1.0  # numerics: a centre nearer to the mid-sagittal plane than a pixel and a half has no side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routing:
+    """The route of a part.
+
+    Attributes:
+        route: one of ROUTES.
+        likely: the class the rules gave before the margin was looked at.
+        margin_mm: distance of the deciding quantity to the border of the next class.
+        compartments: where it lies, the largest share first.
+        side: "left", "right" or "midline".
+    """
+
+    route: str
+    likely: str
+    margin_mm: float
+    compartments: tuple[str, ...]
+    side: str
+
+
+def route_of(scene: Scene, part: MeasuredPart) -> Routing:
+    """The route of one part outside the vertebra.
+
+    Rules in their order: cement in the canal (basivertebral window or cortical), disc, needle track,
+    remote, foramen, tube along the wall, anything else at a wall. A margin below one voxel makes the
+    route "undetermined", the likely one is kept beside it.
+    """
+    compartments = _compartments(scene, part)
+    centre = part.points_mm.mean(axis=0)
+    exit_mm = part.exit_mm if part.exit_mm is not None else _nearest_to_bone(scene, part)
+    likely, margin = _decide(scene, part, compartments, centre, exit_mm)
+    speck = 1000 * part.ml.value < value("leak.speck_mm3") and "canal" not in compartments
+    voxel = scene.ct.grid.spacing_mm[1]
+    route = "indeterminate" if speck else "undetermined" if margin < 0.5 * voxel else likely
+    left = float(centre[0])
+    side = "midline" if abs(left) < SIDE_MM else "left" if left > 0 else "right"
+    return Routing(
+        route=route,
+        likely=likely,
+        margin_mm=round(float(margin), 2),
+        compartments=tuple(compartments),
+        side=side,
+    )
+
+
+def _compartments(scene: Scene, part: MeasuredPart) -> dict[str, float]:
+    """Shares of the part in canal, discs, foramina, behind the arch and beside the spine."""
+    points = part.points_mm
+    vertebra = scene.vertebra
+    world = vertebra.frame.to_world(points)
+    canal_mm = sample_at(vertebra.canal_mm, world, outside=-20.0)
+    inside_canal = canal_mm > 0
+    if part.canal_ml > 0.5 * part.ml.value:
+        inside_canal |= canal_mm < -15
+    upper = points[:, 2] - vertebra.superior.z_mm(points[:, :2])
+    lower = vertebra.inferior.z_mm(points[:, :2]) - points[:, 2]
+    behind = points[:, 1] - vertebra.wall.y_mm(points[:, 2])
+    disc = ~inside_canal & (np.maximum(upper, lower) > -1.0) & _footprint(vertebra, points) & (behind < 1.0)
+    foramen = ~inside_canal & ~disc & _in_foramen(vertebra, points, behind)
+    posterior = ~inside_canal & ~disc & ~foramen & (behind > _canal_depth(vertebra) * 0.6)
+    rest = ~(inside_canal | disc | foramen | posterior)
+    shares = {
+        "canal": inside_canal,
+        "disc_above": disc & (upper > lower),
+        "disc_below": disc & (upper <= lower),
+        "foramen_left": foramen & (points[:, 0] > 0),
+        "foramen_right": foramen & (points[:, 0] <= 0),
+        "posterior": posterior,
+        "prevertebral": rest & (points[:, 1] < vertebra.body_box_mm[0][1]),
+        "paraspinal_left": rest & (points[:, 1] >= vertebra.body_box_mm[0][1]) & (points[:, 0] > 0),
+        "paraspinal_right": rest & (points[:, 1] >= vertebra.body_box_mm[0][1]) & (points[:, 0] <= 0),
+    }
+    found = {name: float(mask.mean()) for name, mask in shares.items() if mask.mean() > 0.05}
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _footprint(vertebra: Vertebra, points: NDArray) -> NDArray[np.bool_]:
+    low, high = vertebra.body_box_mm
+    middle, half = (low + high) / 2, (high - low) / 2
+    return np.asarray((((points[:, :2] - middle[:2]) / half[:2]) ** 2).sum(axis=1) < 0.95)
+
+
+def _canal_depth(vertebra: Vertebra) -> float:
+    """Sagittal diameter of the canal at mid height."""
+    canal = vertebra.regions.array == 5
+    rows = canal.any(axis=(0, 2))
+    return float(np.count_nonzero(rows) * vertebra.grid.spacing_mm[1])
+
+
+def _pedicle(vertebra: Vertebra, side: str) -> tuple[NDArray, NDArray, float]:
+    pedicle = vertebra.pedicles["left" if side == "left" else "right"]
+    isthmus = vertebra.frame.to_local(pedicle.isthmus_mm)
+    return isthmus, vertebra.frame.direction_to_local(pedicle.axis), pedicle.height_mm
+
+
+def _in_foramen(vertebra: Vertebra, points: NDArray, behind: NDArray) -> NDArray[np.bool_]:
+    """Between the pedicles of two levels: beside the canal, behind the body, before the facets."""
+    inside = np.zeros(len(points), bool)
+    for side, sign in (("left", 1), ("right", -1)):
+        isthmus, _, height = _pedicle(vertebra, side)
+        beside = (points[:, 0] * sign > 0.45 * abs(isthmus[0])) & (points[:, 0] * sign < abs(isthmus[0]) + 7)
+        level = points[:, 2] < isthmus[2] - 0.25 * height
+        above = points[:, 2] > vertebra.superior.height_mm
+        inside |= beside & (level | above) & (behind > -1.5) & (behind < 0.8 * _canal_depth(vertebra))
+    return inside
+
+
+def _nearest_to_bone(scene: Scene, part: MeasuredPart) -> NDArray[np.float64]:
+    depth = sample_at(scene.vertebra.bone_mm, scene.vertebra.frame.to_world(part.points_mm), outside=-20.0)
+    near = depth >= np.percentile(depth, 95)
+    return np.asarray(part.points_mm[near].mean(axis=0), float)
+
+
+def _decide(
+    scene: Scene, part: MeasuredPart, compartments: dict[str, float], centre: NDArray, exit_mm: NDArray
+) -> tuple[str, float]:
+    vertebra = scene.vertebra
+    canal = compartments.get("canal", 0.0)
+    if canal > 0.5 or part.canal_ml > max(value("leak.canal_found_ml"), 0.3 * part.ml.value):
+        return _canal_route(vertebra, part, exit_mm)
+    disc = compartments.get("disc_above", 0.0) + compartments.get("disc_below", 0.0)
+    if disc > 0.5:
+        return "disc", 4 * (disc - 0.5) + 0.5
+    track = _track_angle(vertebra, part, exit_mm, centre)
+    if track is not None:
+        limit = value("leak.needle_angle_deg")
+        if track < limit or compartments.get("posterior", 0.0) > 0.5:
+            return "needle_track", max(0.1, 3 * (1 - track / limit)) if track < limit else 1.0
+    remote = value("leak.remote_mm")
+    if part.exit_mm is None and part.bone_gap_mm > remote:
+        return "systemic", part.bone_gap_mm - remote + 0.5
+    foramen = compartments.get("foramen_left", 0.0) + compartments.get("foramen_right", 0.0)
+    if foramen > 0.5:
+        return "foraminal", 4 * (foramen - 0.5) + 0.4
+    return _wall_route(part, compartments)
+
+
+def _canal_route(vertebra: Vertebra, part: MeasuredPart, exit_mm: NDArray) -> tuple[str, float]:
+    """Basivertebral if it left through the window in the middle of the posterior wall."""
+    low, high = vertebra.body_box_mm
+    width = value("leak.b_window_width_share") * float(high[0] - low[0])
+    height = value("leak.b_window_height_share") / 2 * float(high[2] - low[2])
+    middle = 0.5 * (vertebra.superior.height_mm + vertebra.inferior.height_mm)
+    behind = float(exit_mm[1] - vertebra.wall.y_mm(exit_mm[2]))
+    margins = (width - abs(float(exit_mm[0])), height - abs(float(exit_mm[2]) - middle), 3.0 - behind)
+    if part.exit_mm is None and behind > 1.5:
+        return "cortical_canal", 1.0
+    inside = min(margins)
+    return ("basivertebral", inside) if inside > 0 else ("cortical_canal", -inside)
+
+
+def _track_angle(vertebra: Vertebra, part: MeasuredPart, exit_mm: NDArray, centre: NDArray) -> float | None:
+    """Angle between a part behind the bone and the pedicle's axis; None if it did not leave behind."""
+    if float(exit_mm[1] - vertebra.wall.y_mm(exit_mm[2])) < 0.5 * _canal_depth(vertebra):
+        return None
+    side = "left" if centre[0] > 0 else "right"
+    _, axis, _ = _pedicle(vertebra, side)
+    offset = part.points_mm - centre
+    direction = np.linalg.svd(offset[:: max(1, len(offset) // 3000)], full_matrices=False)[2][0]
+    return float(np.degrees(np.arccos(np.clip(abs(float(direction @ axis)), 0, 1))))
+
+
+def _wall_route(part: MeasuredPart, compartments: dict[str, float]) -> tuple[str, float]:
+    """A thin long part along a wall fills a segmental vein; a compact one lies beside the spine."""
+    radius = max(part.inner_radius_mm, 0.3)
+    sphere = 4 / 3 * np.pi * radius**3
+    elongation = 1000 * part.ml.value / sphere
+    limit = value("leak.tube_elongation")
+    thick = value("leak.tube_diameter_mm") / 2 - radius
+    if elongation > limit and thick > 0:
+        return "segmental", min(thick + 0.3, (elongation / limit - 1) * radius + 0.2)
+    return "paraspinal", max(-thick + 0.3, (1 - elongation / limit) * radius + 0.2)
