@@ -210,6 +210,7 @@ def _dura(scene: Scene, parts: Sequence[MeasuredPart]) -> DuraReading:
     gap = value("leak.dura_gap_mm")
     share = float(np.mean(depth > gap))
     share_if_thick = float(np.mean(depth > interval("leak.dura_gap_mm")[1]))
+    signs = [f"{100 * share:.0f} % of it lies deeper than {gap:g} mm from the canal's wall"]
     rooted = float(np.mean(depth < WALL_MM))
     floats, roots = interval("leak.rooted_share")
     signs.append(
