@@ -54,6 +54,8 @@ def run() -> None:
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted; nothing was written", EXIT_INTERRUPTED)
     except typer.Exit as leave:
+        if leave.exit_code == EXIT_INTERRUPTED:  # what typer makes of Ctrl-C
+            _fail("interrupted; nothing was written", EXIT_INTERRUPTED)
         sys.exit(leave.exit_code)
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # click's usage errors
