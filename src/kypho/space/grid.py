@@ -15,7 +15,7 @@ __all__ = ["Grid", "Volume"]
 ORTHOGONAL_TOLERANCE = 1e-4
 """Largest deviation of axes.T @ axes from identity: float32 headers keep seven digits."""
 
-SAME_PLACE_MM = 1e-3
+SAME_PLACE_MM = 1e-3  # numerics: identity of two grids
 """Two grids whose corners differ by less are one grid: far below any voxel, above header rounding."""
 
 
