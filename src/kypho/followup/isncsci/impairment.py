@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from kypho.evidence import value
 from kypho.followup.isncsci.examination import Examination, ExaminationSide
-from kypho.followup.isncsci.levels import STAR, neurological_level
+from kypho.followup.isncsci.levels import neurological_level
 from kypho.followup.isncsci.values import (
     INTACT,
     MOTOR_LEVEL_GRADE,
@@ -21,6 +21,7 @@ from kypho.followup.isncsci.values import (
     POSITION,
     SEGMENTS,
     SENSORY_SCORES,
+    STAR,
     score_seen,
 )
 
@@ -41,7 +42,7 @@ _WEAK_WITH_TAG = {
 """Tagged values whose seen score is below the motor level grade."""
 
 
-class Verdict(NamedTuple):
+class _Verdict(NamedTuple):
     """Whether something can hold, and whether a tag decides it."""
 
     possible: bool
@@ -107,25 +108,25 @@ def impairment_scale(
 # --- B: sacral sensation, no motor function far below the motor level -----------------------------------
 
 
-def _sacral_sensation(exam: Examination) -> Verdict:
+def _sacral_sensation(exam: Examination) -> _Verdict:
     """Can sensation be preserved at S4-5 (light touch, pin prick or deep anal pressure)?"""
     if exam.deep_anal_pressure != "No":
-        return Verdict(True)
+        return _Verdict(True)
     sacral = set(_sacral_scores(exam))
     felt = sacral != {"0"}
-    return Verdict(felt, by_tag=felt and sacral <= {"0", "0*", "0**"})
+    return _Verdict(felt, by_tag=felt and sacral <= {"0", "0*", "0**"})
 
 
-def _motor_function_can_be_absent(exam: Examination, right: Sequence[str], left: Sequence[str]) -> Verdict:
+def _motor_function_can_be_absent(exam: Examination, right: Sequence[str], left: Sequence[str]) -> _Verdict:
     """Can both sides and the anal sphincter be without motor function far below the motor level?"""
     on_right, on_left = _can_be_paralysed(exam.right, right), _can_be_paralysed(exam.left, left)
-    return Verdict(
+    return _Verdict(
         exam.voluntary_anal_contraction != "Yes" and on_right.possible and on_left.possible,
         by_tag=exam.voluntary_anal_contraction == "No" and (on_right.by_tag or on_left.by_tag),
     )
 
 
-def _can_be_paralysed(side: ExaminationSide, levels: Sequence[str]) -> Verdict:
+def _can_be_paralysed(side: ExaminationSide, levels: Sequence[str]) -> _Verdict:
     """Can all key muscles far below one of the possible motor levels be without function?"""
     by_tag = False
     for level in levels:
@@ -137,34 +138,34 @@ def _can_be_paralysed(side: ExaminationSide, levels: Sequence[str]) -> Verdict:
             if works:
                 break
         if not works:
-            return Verdict(True, by_tag)
-    return Verdict(False)
+            return _Verdict(True, by_tag)
+    return _Verdict(False)
 
 
 # --- C and D: motor function far below, few or many strong muscles --------------------------------------
 
 
 def _can_be_motor_incomplete(
-    exam: Examination, sacral: Verdict, right: Sequence[str], left: Sequence[str]
-) -> Verdict:
+    exam: Examination, sacral: _Verdict, right: Sequence[str], left: Sequence[str]
+) -> _Verdict:
     """Can there be anal contraction, or sacral sensation with motor function far below the motor level?"""
     if exam.voluntary_anal_contraction != "No":
-        return Verdict(True)
+        return _Verdict(True)
     if not sacral.possible:
-        return Verdict(False)
+        return _Verdict(False)
     on_right, on_left = _can_move(exam.right, right), _can_move(exam.left, left)
-    return Verdict(on_right.possible or on_left.possible, on_right.by_tag or on_left.by_tag)
+    return _Verdict(on_right.possible or on_left.possible, on_right.by_tag or on_left.by_tag)
 
 
-def _can_move(side: ExaminationSide, levels: Sequence[str]) -> Verdict:
+def _can_move(side: ExaminationSide, levels: Sequence[str]) -> _Verdict:
     """Can a muscle far below the highest possible motor level work? Below that lie all the others'."""
     for muscle in _far_below(levels[0]):
         if side.motor[muscle] != "0" or _is_non_key(side, muscle):
-            return Verdict(True, by_tag=side.motor[muscle] == "0**")
-    return Verdict(False)
+            return _Verdict(True, by_tag=side.motor[muscle] == "0**")
+    return _Verdict(False)
 
 
-def _few_strong(exam: Examination, levels: Sequence[str]) -> Verdict:
+def _few_strong(exam: Examination, levels: Sequence[str]) -> _Verdict:
     """Can fewer than half of the key muscles below a possible neurological level be of grade 3 or better?"""
     for level in levels:
         written = _muscles_below(exam, level)
@@ -172,11 +173,11 @@ def _few_strong(exam: Examination, levels: Sequence[str]) -> Verdict:
         weak = [item for item in written if item in _CAN_BE_WEAK]
         if len(weak) > needed:
             in_doubt = sum(item in _WEAK_WITH_TAG for item in weak)
-            return Verdict(True, by_tag=len(weak) - in_doubt <= needed)
-    return Verdict(False)
+            return _Verdict(True, by_tag=len(weak) - in_doubt <= needed)
+    return _Verdict(False)
 
 
-def _many_strong(exam: Examination, levels: Sequence[str]) -> Verdict:
+def _many_strong(exam: Examination, levels: Sequence[str]) -> _Verdict:
     """Can at least half of the key muscles below a possible neurological level be of grade 3 or better?"""
     by_tag = False
     for level in levels:
@@ -186,9 +187,9 @@ def _many_strong(exam: Examination, levels: Sequence[str]) -> Verdict:
         needed = len(written) * AIS_D_SHARE
         strong = [item for item in written if item in _CAN_BE_STRONG]
         if len(strong) - sum(item in _WEAK_WITH_TAG for item in strong) >= needed:
-            return Verdict(True)
+            return _Verdict(True)
         by_tag = by_tag or len(strong) >= needed
-    return Verdict(by_tag, by_tag)
+    return _Verdict(by_tag, by_tag)
 
 
 def _only_with_tags(exam: Examination) -> bool:

@@ -25,13 +25,13 @@ from kypho.followup.isncsci.values import (
     POSITION,
     SEGMENTS,
     SENSORY_SCORES,
+    STAR,
     score_seen,
     stars,
 )
 
 __all__ = ["Step", "motor_level", "neurological_level", "sensory_level", "walk"]
 
-STAR = "*"
 FULL = str(NORMAL_STRENGTH)
 
 

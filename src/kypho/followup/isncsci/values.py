@@ -27,6 +27,7 @@ __all__ = [
     "POSITION",
     "SEGMENTS",
     "SENSORY_SCORES",
+    "STAR",
     "score_seen",
     "stars",
 ]
@@ -51,6 +52,7 @@ SEGMENTS: tuple[str, ...] = ("C1", *DERMATOMES)
 POSITION: dict[str, int] = {name: place for place, name in enumerate(SEGMENTS)}
 
 INTACT = "INT"
+STAR = "*"
 
 NORMAL_SENSATION: int = value("isncsci.normal_sensation")
 NORMAL_STRENGTH: int = value("isncsci.normal_strength")
@@ -88,7 +90,7 @@ def stars(written: str, normal: int) -> int:
 
     A tag on the full score `normal` counts as considered normal.
     """
-    count = written.count("*")
+    count = written.count(STAR)
     return 2 if count and written.startswith(str(normal)) else count
 
 

@@ -12,7 +12,7 @@ from itertools import product
 
 from kypho.followup.isncsci.examination import ExaminationSide
 from kypho.followup.isncsci.impairment import MOTOR_INCOMPLETE_LEVELS
-from kypho.followup.isncsci.levels import STAR, Step, walk
+from kypho.followup.isncsci.levels import Step, walk
 from kypho.followup.isncsci.values import (
     INTACT,
     MOTOR_SCORES,
@@ -22,6 +22,7 @@ from kypho.followup.isncsci.values import (
     POSITION,
     SEGMENTS,
     SENSORY_SCORES,
+    STAR,
     score_seen,
     stars,
 )
