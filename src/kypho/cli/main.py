@@ -48,14 +48,14 @@ def run() -> None:
     """Run the program and leave with its exit code. No traceback reaches a user unless KYPHO_DEBUG is set."""
     try:
         code = app(standalone_mode=False)
+        if code == EXIT_INTERRUPTED:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else 0)
     except KyphoError as error:
         _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted; nothing was written", EXIT_INTERRUPTED)
     except typer.Exit as leave:
-        if leave.exit_code == EXIT_INTERRUPTED:  # what typer makes of Ctrl-C
-            _fail("interrupted; nothing was written", EXIT_INTERRUPTED)
         sys.exit(leave.exit_code)
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # click's usage errors
