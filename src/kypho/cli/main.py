@@ -14,6 +14,7 @@ from kypho.cli.import_case import import_case
 from kypho.cli.isncsci import isncsci
 from kypho.cli.plan import plan
 from kypho.cli.sample import sample
+from kypho.cli.schema import schema
 from kypho.cli.view_angles import view_angles
 from kypho.errors import KyphoError
 
@@ -39,6 +40,7 @@ app.command()(doctor)
 app.command()(isncsci)
 app.command()(plan)
 app.command()(sample)
+app.command()(schema)
 app.command()(view_angles)
 app.add_typer(follow_app, name="follow")
 app.command(name="import")(import_case)

@@ -1,0 +1,33 @@
+"""The models whose JSON Schemas kypho publishes, by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from kypho.errors import ChoiceNeededError
+
+__all__ = ["SCHEMAS", "json_schema"]
+
+SCHEMAS = {
+    "event": ("kypho.followup.events", "Event", "one event of a follow-up record"),
+    "evidence": ("kypho.evidence", "Record", "one evidence record"),
+    "plan": ("kypho.case.plan_document", "PlanDocument", "plan.json of `kypho plan`"),
+    "red-flag": ("kypho.followup.rules", "Rule", "one red-flag rule"),
+}
+"""Name -> module, model, what it describes. Modules are imported when a schema is asked for."""
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a published model.
+
+    Raises:
+        ChoiceNeededError: no such name.
+    """
+    if name not in SCHEMAS:
+        raise ChoiceNeededError(f"no schema {name!r}; choose one of {', '.join(SCHEMAS)}")
+    module, model, _ = SCHEMAS[name]
+    schema = TypeAdapter(getattr(import_module(module), model)).json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
