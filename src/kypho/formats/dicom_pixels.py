@@ -59,7 +59,7 @@ def _in_hu(stored: NDArray, item: Slice) -> tuple[NDArray, dict[str, None]]:
         return hu, {}
     low, high = item.padding
     brightest = high * item.slope + item.intercept
-    if brightest > value("formats.hu_air_needed"):
+    if brightest > value("formats.hu_dark"):
         return hu, {f"padding value {high:g} means {brightest:g} HU; kept as tissue": None}
     hu[(stored >= low) & (stored <= high)] = value("formats.hu_floor")
     return hu, {"padding set to air": None}

@@ -40,12 +40,12 @@ def as_hu(array: NDArray, what: str) -> tuple[NDArray, tuple[str, ...]]:
 
     Raises:
         NotFiniteError: NaN or infinity.
-        ModalityError: nothing in the image is as dark as gas or air.
+        ModalityError: nothing in the image is as dark as fat.
     """
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int(array.size - np.count_nonzero(np.isfinite(array)))
         raise NotFiniteError(f"{what} holds {bad} values that are NaN or infinite; export it again")
-    lowest, limit, floor = float(array.min()), value("formats.hu_air_needed"), value("formats.hu_floor")
+    lowest, limit, floor = float(array.min()), value("formats.hu_dark"), value("formats.hu_floor")
     if lowest > limit:
         raise ModalityError(
             f"{what} does not look like CT in Hounsfield units: no value at or below {limit} (lowest "
