@@ -240,7 +240,7 @@ def status(
     from kypho.case.store import Store as Records
     from kypho.report.follow_text import TIER_WORDS, status_json, status_lines
 
-    with Records(store) as records:
+    with Records(store, create=False) as records:
         found = [records.record(case)] if case else list(records.records())
     states = [_judge(record, now) for record in found]
     if as_json:
@@ -275,7 +275,7 @@ def timeline(
     from kypho.case.store import Store as Records
     from kypho.report.follow_text import timeline_lines
 
-    with Records(store) as records:
+    with Records(store, create=False) as records:
         record = records.record(case)
     width = shutil.get_terminal_size((140, 24)).columns
     for line in timeline_lines(record):
@@ -297,7 +297,7 @@ def watch(
     from kypho.case.store import Store as Records
     from kypho.report.follow_text import watch_lines
 
-    with Records(store) as records:
+    with Records(store, create=False) as records:
         found = [records.record(case)] if case else list(records.records())
     red = False
     for record in found:
@@ -319,7 +319,7 @@ def export(
     from kypho.case.store import Store as Records
     from kypho.report.care_export import export_case
 
-    with Records(store) as records:
+    with Records(store, create=False) as records:
         record = records.record(case)
     export_case(record, _judge(record, None), out)
     typer.echo(f"written: {out}")

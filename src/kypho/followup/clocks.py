@@ -97,5 +97,5 @@ def _hours(span: timedelta) -> float:
     return round(max(0.0, span.total_seconds()) / timedelta(hours=1).total_seconds(), 2)
 
 
-def _key(when: When) -> tuple[datetime, datetime]:
-    return when.start, when.end
+def _key(when: When) -> tuple[float, float]:
+    return when.key

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from kypho.followup.events import Encounter, Examination, Imaging, Lab, Operation, Symptom
 from kypho.followup.facts_labs import describe
-from kypho.followup.facts_neuro import FULL_STRENGTH, graded
+from kypho.followup.facts_neuro import FULL_STRENGTH
 from kypho.followup.record import Record
 
 __all__ = ["Contradiction", "contradictions"]
@@ -73,15 +73,15 @@ def _findings(record: Record) -> Iterator[Contradiction]:
 
 def _normal(exam: Examination, concerns: str) -> bool:
     if concerns == "strength":
-        grades = graded(exam.motor)
+        grades = exam.grades
         return exam.legs == "normal" or (bool(grades) and min(grades.values()) == FULL_STRENGTH)
-    scores = {**graded(exam.light_touch), **graded(exam.pin_prick)}
+    scores = {**exam.touch, **exam.pin}
     return exam.sensation == "normal" or (bool(scores) and min(scores.values()) > 1)
 
 
 def _lost(exam: Examination, concerns: str) -> bool:
     if concerns == "strength":
-        grades = graded(exam.motor)
+        grades = exam.grades
         return exam.legs in ("weak", "immobile") or (bool(grades) and min(grades.values()) < FULL_STRENGTH)
     return exam.sensory_level is not None or exam.sensation in ("reduced", "absent")
 

@@ -21,6 +21,7 @@ __all__ = ["REFLEXES", "check_body", "normal_body"]
 
 MOTOR = re.compile(r"^([0-5]|NT)\*{0,2}$")
 SENSORY = re.compile(r"^([0-2]|NT)\*{0,2}$")
+CARE = re.compile(r"^(1|2|3[a-d]|4|5[a-d]|6|7|8[a-d]|9[a-c]|10[a-d]|11[a-d])$")
 REFLEXES = ("biceps", "brachioradialis", "triceps", "abdominal", "patellar", "achilles", "plantar", "anal")
 
 
@@ -77,6 +78,10 @@ def check_body(body: BaseModel, *, year_now: int) -> None:
             _one_of("levels", level, VERTEBRAE)
     elif isinstance(body, ev.Symptom) and body.pain is not None:
         _pain(body.pain)
+    elif isinstance(body, ev.Note) and body.care is not None and not CARE.match(body.care):
+        raise RecordError(
+            f"care {body.care!r} is no CARE item for a note; use 1 to 11d (12 is perspective, 13 consent)"
+        )
     elif isinstance(body, ev.Decision):
         known = [rule.id for rule in rules()]
         for rule_id in body.closes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -20,6 +21,7 @@ __all__ = [
     "Enrolment",
     "Event",
     "Examination",
+    "Grades",
     "Imaging",
     "Lab",
     "Note",
@@ -32,6 +34,7 @@ __all__ = [
     "Symptom",
     "Treatment",
     "event_id",
+    "graded",
 ]
 
 Role = Literal[
@@ -42,6 +45,18 @@ Known = Literal["yes", "no", "unknown"]
 Testable = Literal["Yes", "No", "NT"]
 Scores = dict[str, dict[str, str]]
 """Side to level to the score as the worksheet writes it: ``{"right": {"L2": "4"}}``."""
+Grades = dict[tuple[str, str], int]
+"""(side, level) to a grade or score that is a number."""
+
+
+def graded(scores: Scores) -> Grades:
+    """The scores that are numbers. NT, and ** (normal but for another condition), are left out."""
+    return {
+        (side, level): int(score[0])
+        for side, part in scores.items()
+        for level, score in part.items()
+        if score[0] != "N" and score[-2:] != "**"
+    }
 
 
 class _Frozen(BaseModel):
@@ -114,6 +129,28 @@ class Examination(_Frozen):
     untestable: str | None = None
     during_injection: bool = False
     text: str | None = None
+
+    @cached_property
+    def grades(self) -> Grades:
+        """Key muscles that were graded."""
+        return graded(self.motor)
+
+    @cached_property
+    def free_grades(self) -> Grades:
+        """Key muscles that were graded and not limited by pain."""
+        if not self.pain_limited:
+            return self.grades
+        return {p: grade for p, grade in self.grades.items() if " ".join(p) not in self.pain_limited}
+
+    @cached_property
+    def touch(self) -> Grades:
+        """Dermatomes whose light touch was scored."""
+        return graded(self.light_touch)
+
+    @cached_property
+    def pin(self) -> Grades:
+        """Dermatomes whose pin prick was scored."""
+        return graded(self.pin_prick)
 
 
 class Lab(_Frozen):

@@ -69,13 +69,13 @@ def facts_of(record: Record) -> tuple[Fact, ...]:
     for maker in makers:
         found.extend(maker(record))
     found.extend(fact("deficit", 1, item.text, item.when, *item.events) for item in deficits(found))
-    return tuple(sorted(set(found), key=lambda f: (f.when.start, f.when.end, f.name, f.text, f.events)))
+    return tuple(sorted(set(found), key=lambda f: (f.when.key, f.name, f.text, f.events)))
 
 
 def deficits(facts: list[Fact] | tuple[Fact, ...]) -> list[Fact]:
     """The facts among these that are a neurological deficit, by time."""
     found = [item for item in facts if item.name in DEFICIT_FACTS]
-    return sorted(found, key=lambda f: (f.when.start, f.when.end, f.name, f.text))
+    return sorted(found, key=lambda f: (f.when.key, f.name, f.text))
 
 
 def _symptom_facts(record: Record) -> Iterator[Fact]:
@@ -111,23 +111,20 @@ def _pain_facts(record: Record) -> Iterator[Fact]:
         if not record.after_procedure(event) or pain.score == 0:
             continue
         nerve = pain.quality in NERVE_QUALITIES or pain.radiating == "yes"
+        segmental = pain.trend not in SETTLED and _segmental(pain, top, nerve)
+        if not (nerve or segmental):
+            continue
         words = f"{pain.quality if pain.quality != 'unknown' else ''} pain {pain.site}".strip()
         if during and nerve:
             yield fact("pain.during_injection", 1, f"{words} during the injection", event.when, event.id)
-        known = [p for e, p, _ in seen if _known_before(record, e, event) and p.site == pain.site]
+        known = [p for e, p, _ in seen if p.site == pain.site and _known_before(record, e, event)]
         if nerve and pain.score is not None:
             rise = pain.score - min((p.score for p in known if p.score is not None), default=0)
             yield fact("pain.rise", rise, f"{words} up by {rise}", event.when, event.id)
-        new = pain.trend in ("new", "worse") or not known
-        if new and pain.trend not in SETTLED and _segmental(pain, top, nerve):
+        if segmental and (pain.trend in ("new", "worse") or not known):
             first, last = _reach(pain, top)
-            yield fact(
-                "pain.segmental",
-                1,
-                f"{words}, dermatomes {first} to {last}, treated {top}",
-                event.when,
-                event.id,
-            )
+            text = f"{words}, dermatomes {first} to {last}, treated {top}"
+            yield fact("pain.segmental", 1, text, event.when, event.id)
 
 
 def _known_before(record: Record, earlier: Event, later: Event) -> bool:

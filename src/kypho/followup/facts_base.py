@@ -26,6 +26,9 @@ class Fact:
     when: When
     events: tuple[str, ...]
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.text, self.events))
+
 
 def fact(name: str, value: float, text: str, when: When, *events: str) -> Fact:
     """A fact, written shortly."""

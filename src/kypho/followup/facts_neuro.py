@@ -8,14 +8,13 @@ a decision does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
-from kypho.followup.events import Bladder, Event, Examination
+from kypho.followup.events import Event, Examination, Grades
 from kypho.followup.facts_base import Fact, fact
 from kypho.followup.record import Record
 from kypho.followup.segments import DERMATOMES, LEG_MUSCLES, SIDES
 
-__all__ = ["FULL_STRENGTH", "graded", "legs_tested", "neuro_facts"]
+__all__ = ["FULL_STRENGTH", "legs_tested", "neuro_facts"]
 
 FULL_STRENGTH = 5
 FULL_SENSATION = 2
@@ -23,13 +22,30 @@ LOWEST_SEGMENT = "S4-5"
 Exam = tuple[Event, Examination]
 
 
-def graded(scores: dict[str, dict[str, str]], *, skip: tuple[str, ...] = ()) -> dict[tuple[str, str], int]:
-    """(side, level) to grade. NT, and ** (normal but for another condition), are left out."""
-    found: dict[tuple[str, str], int] = {}
-    for side, part in scores.items():
-        for level, score in part.items():
-            if score[0].isdigit() and not score.endswith("**") and f"{side} {level}" not in skip:
-                found[side, level] = int(score[0])
+class Baseline:
+    """The best of what was on record before the procedure: grades and scores by place, and findings in words.
+
+    Attributes:
+        motor, light_touch, pin_prick: (side, level) to the best grade or score.
+        exams: the examinations themselves.
+    """
+
+    def __init__(self, exams: list[Examination]) -> None:
+        self.exams = exams
+        self.motor = _best([exam.grades for exam in exams])
+        self.light_touch = _best([exam.touch for exam in exams])
+        self.pin_prick = _best([exam.pin for exam in exams])
+
+    def had(self, name: str, found: object) -> bool:
+        """True if a finding in words was there before."""
+        return any(getattr(exam, name) == found for exam in self.exams)
+
+
+def _best(scores: list[Grades]) -> Grades:
+    found: Grades = {}
+    for one in scores:
+        for place, grade in one.items():
+            found[place] = max(grade, found.get(place, 0))
     return found
 
 
@@ -37,32 +53,33 @@ def neuro_facts(record: Record) -> Iterator[Fact]:
     """Facts of every examination after the procedure."""
     after = [pair for pair in record.examinations if record.after_procedure(pair[0])]
     before = [pair for pair in record.examinations if not record.after_procedure(pair[0])]
+    baselines: dict[tuple[str, ...], Baseline] = {}
     for event, exam in after:
-        known = _on_record(record, before, record.first_recorded[event.id])
-        yield from _strength(event, exam, known)
-        yield from _sensation(event, exam, known)
-        yield from _bladder(event, exam, known)
+        entered = record.first_recorded[event.id]
+        known = [pair for pair in before if record.first_recorded[pair[0].id] <= entered]
+        key = tuple(earlier.id for earlier, _ in known)
+        if key not in baselines:
+            baselines[key] = Baseline([earlier for _, earlier in known])
+        baseline = baselines[key]
+        lost = _lost(exam, baseline)
+        yield from _strength(event, exam, baseline)
+        yield from _sensation(event, exam, baseline, lost)
+        yield from _bladder(event, exam, baseline)
+        yield from _sacral(event, exam, baseline, lost)
         yield from _vitals(event, exam)
     yield from _falls(after)
 
 
-def _on_record(record: Record, before: list[Exam], entered: datetime) -> list[Examination]:
-    return [exam for event, exam in before if record.first_recorded[event.id] <= entered]
-
-
-def _strength(event: Event, exam: Examination, known: list[Examination]) -> Iterator[Fact]:
-    baseline: dict[tuple[str, str], int] = {}
-    for earlier in known:
-        for muscle, grade in graded(earlier.motor).items():
-            baseline[muscle] = max(grade, baseline.get(muscle, 0))
-    for (side, level), grade in sorted(graded(exam.motor, skip=exam.pain_limited).items()):
-        usual = baseline.get((side, level), FULL_STRENGTH)
+def _strength(event: Event, exam: Examination, baseline: Baseline) -> Iterator[Fact]:
+    for (side, level), grade in sorted(exam.free_grades.items()):
+        usual = baseline.motor.get((side, level), FULL_STRENGTH)
         if grade < usual:
-            reference = "baseline" if (side, level) in baseline else "full strength, no baseline on record,"
+            known = (side, level) in baseline.motor
+            reference = "baseline" if known else "full strength, no baseline on record,"
             text = f"{side} {level} grade {grade}, {reference} {usual}"
             yield fact("strength.drop", usual - grade, text, event.when, event.id)
             yield fact("strength.grade_new", grade, text, event.when, event.id)
-    if exam.legs in ("weak", "immobile") and not any(e.legs == exam.legs for e in known):
+    if exam.legs in ("weak", "immobile") and not baseline.had("legs", exam.legs):
         yield fact("strength.legs_weak", 1, f"legs {exam.legs}", event.when, event.id)
         if exam.legs == "immobile":
             yield fact("strength.legs_immobile", 1, "both legs immobile", event.when, event.id)
@@ -70,11 +87,11 @@ def _strength(event: Event, exam: Examination, known: list[Examination]) -> Iter
 
 def _falls(after: list[Exam]) -> Iterator[Fact]:
     """Falls of one muscle between two examinations that are certainly in this order."""
-    graded_exams = [(event, graded(exam.motor, skip=exam.pain_limited)) for event, exam in after]
-    by_end = sorted(graded_exams, key=lambda pair: pair[0].when.end)
+    graded_exams = [(event, exam.free_grades) for event, exam in after]
+    by_end = sorted(graded_exams, key=lambda pair: pair[0].when.key[1])
     best: dict[tuple[str, str], tuple[int, str]] = {}
     taken = 0
-    for event, grades in sorted(graded_exams, key=lambda pair: (pair[0].when.start, pair[0].when.end)):
+    for event, grades in sorted(graded_exams, key=lambda pair: pair[0].when.key):
         while taken < len(by_end) and by_end[taken][0].when.before(event.when):
             earlier, earlier_grades = by_end[taken]
             for muscle, grade in earlier_grades.items():
@@ -88,35 +105,30 @@ def _falls(after: list[Exam]) -> Iterator[Fact]:
                 yield fact("strength.fall", top - grade, text, event.when, top_id, event.id)
 
 
-def _sensation(event: Event, exam: Examination, known: list[Examination]) -> Iterator[Fact]:
-    lost = {side: _lost(exam, known, side) for side in SIDES}
-    both = [level in lost["right"] and level in lost["left"] for level in DERMATOMES]
-    longest, last = _longest_run(both)
-    if longest:
-        names = f"{DERMATOMES[last - longest + 1]} to {DERMATOMES[last]}"
-        yield fact(
-            "sensation.bilateral_run", longest, f"sensation lost on both sides, {names}", event.when, event.id
-        )
+def _sensation(
+    event: Event, exam: Examination, baseline: Baseline, lost: dict[str, set[str]]
+) -> Iterator[Fact]:
     if any(lost.values()):
         yield fact("sensation.reduced", 1, "sensation reduced in a dermatome", event.when, event.id)
-    if exam.sensation in ("reduced", "absent") and not any(e.sensation == exam.sensation for e in known):
+        both = [level in lost["right"] and level in lost["left"] for level in DERMATOMES]
+        longest, last = _longest_run(both)
+        if longest:
+            names = f"{DERMATOMES[last - longest + 1]} to {DERMATOMES[last]}"
+            text = f"sensation lost on both sides, {names}"
+            yield fact("sensation.bilateral_run", longest, text, event.when, event.id)
+    if exam.sensation in ("reduced", "absent") and not baseline.had("sensation", exam.sensation):
         yield fact("sensation.reduced", 1, f"sensation {exam.sensation}", event.when, event.id)
-    if exam.sensory_level is not None and not any(e.sensory_level == exam.sensory_level for e in known):
+    if exam.sensory_level is not None and not baseline.had("sensory_level", exam.sensory_level):
         yield fact("sensation.level", 1, f"sensory level {exam.sensory_level}", event.when, event.id)
 
 
-def _lost(exam: Examination, known: list[Examination], side: str) -> set[str]:
-    """Dermatomes of one side where light touch or pin prick is below its baseline (full where unknown)."""
-    found = set()
-    for name in ("light_touch", "pin_prick"):
-        now = graded({side: getattr(exam, name).get(side, {})})
-        usual: dict[tuple[str, str], int] = {}
-        for earlier in known:
-            for place, score in graded({side: getattr(earlier, name).get(side, {})}).items():
-                usual[place] = max(score, usual.get(place, 0))
-        found |= {
-            level for (_, level), score in now.items() if score < usual.get((side, level), FULL_SENSATION)
-        }
+def _lost(exam: Examination, baseline: Baseline) -> dict[str, set[str]]:
+    """Dermatomes by side where light touch or pin prick is below its baseline (full where unknown)."""
+    found: dict[str, set[str]] = {side: set() for side in SIDES}
+    for scores, usual in ((exam.touch, baseline.light_touch), (exam.pin, baseline.pin_prick)):
+        for place, score in scores.items():
+            if score < usual.get(place, FULL_SENSATION):
+                found[place[0]].add(place[1])
     return found
 
 
@@ -130,34 +142,36 @@ def _longest_run(flags: list[bool]) -> tuple[int, int]:
     return best, last
 
 
-def _bladder(event: Event, exam: Examination, known: list[Examination]) -> Iterator[Fact]:
-    when, usual = event.when, {e.bladder.voiding for e in known if e.bladder}
-    bladder = exam.bladder or Bladder()
+def _bladder(event: Event, exam: Examination, baseline: Baseline) -> Iterator[Fact]:
+    bladder = exam.bladder
+    if bladder is None:
+        return
+    usual = {earlier.bladder.voiding for earlier in baseline.exams if earlier.bladder}
     names = {"retention": "retention", "incontinent": "incontinence", "difficult": "difficult"}
     if bladder.voiding in names and bladder.voiding not in usual:
-        yield fact(f"bladder.{names[bladder.voiding]}", 1, f"voiding: {bladder.voiding}", when, event.id)
+        name = f"bladder.{names[bladder.voiding]}"
+        yield fact(name, 1, f"voiding: {bladder.voiding}", event.when, event.id)
     if bladder.pvr_ml is not None:
-        yield fact(
-            "bladder.pvr_ml", bladder.pvr_ml, f"post-void residual {bladder.pvr_ml:g} mL", when, event.id
-        )
-    if exam.saddle in ("reduced", "absent") and not any(e.saddle == exam.saddle for e in known):
+        text = f"post-void residual {bladder.pvr_ml:g} mL"
+        yield fact("bladder.pvr_ml", bladder.pvr_ml, text, event.when, event.id)
+
+
+def _sacral(event: Event, exam: Examination, baseline: Baseline, lost: dict[str, set[str]]) -> Iterator[Fact]:
+    when = event.when
+    if exam.saddle in ("reduced", "absent") and not baseline.had("saddle", exam.saddle):
         yield fact("saddle.loss", 1, f"saddle sensation {exam.saddle}", when, event.id)
-    scores = [
-        graded({side: part}).get((side, LOWEST_SEGMENT))
-        for name in ("light_touch", "pin_prick")
-        for side, part in getattr(exam, name).items()
-    ]
-    if any(LOWEST_SEGMENT in _lost(exam, known, side) for side in SIDES):
+    if any(LOWEST_SEGMENT in lost[side] for side in SIDES):
         yield fact("saddle.loss", 1, "sensation at S4-5 reduced", when, event.id)
     for name, text in (
         ("voluntary_anal_contraction", "no voluntary anal contraction"),
         ("deep_anal_pressure", "no deep anal pressure"),
     ):
-        if getattr(exam, name) == "No" and not any(getattr(e, name) == "No" for e in known):
+        if getattr(exam, name) == "No" and not baseline.had(name, "No"):
             yield fact("anal.loss", 1, text, when, event.id)
-    none = exam.voluntary_anal_contraction == "No" and exam.deep_anal_pressure == "No"
-    if none and len(scores) == len(SIDES) * 2 and all(score == 0 for score in scores):
-        yield fact("sacral.complete", 1, "no sacral sparing", when, event.id)
+    if exam.voluntary_anal_contraction == exam.deep_anal_pressure == "No":
+        grids = (exam.touch, exam.pin)
+        if all(grid.get((side, LOWEST_SEGMENT)) == 0 for grid in grids for side in SIDES):
+            yield fact("sacral.complete", 1, "no sacral sparing", when, event.id)
 
 
 def _vitals(event: Event, exam: Examination) -> Iterator[Fact]:
@@ -173,5 +187,4 @@ def legs_tested(exam: Examination) -> bool:
     """True if leg strength was assessed; an untestable patient was not examined."""
     if exam.untestable:
         return False
-    tested = graded(exam.motor)
-    return exam.legs != "unknown" or any(level in LEG_MUSCLES for _, level in tested)
+    return exam.legs != "unknown" or any(level in LEG_MUSCLES for _, level in exam.grades)

@@ -1,8 +1,8 @@
 """A record as a FHIR R5 document Bundle, and back.
 
 Every event becomes one resource with the codes that are verified, and carries itself as JSON in an extension,
-so that reading the Bundle gives the same events with the same ids. A Bundle whose resources no longer say what
-their events say is refused.
+so that reading the Bundle gives the same events with the same ids. A Bundle whose resources no longer say
+what their events say is refused.
 """
 
 from __future__ import annotations

@@ -109,4 +109,4 @@ def fold(events: Iterable[Event]) -> Record:
 
 
 def _time_order(event: Event) -> tuple[object, ...]:
-    return (event.when.start, event.when.end, event.id)
+    return (event.when.key, event.id)

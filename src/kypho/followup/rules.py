@@ -28,6 +28,11 @@ TIERS: tuple[Tier, ...] = ("none", "note", "amber", "red", "red+")
 """From nothing found to the gravest. "none" means no rule has fired; it does not mean normal."""
 
 
+@cache
+def _bound(record_id: str) -> float:
+    return float(value(record_id))
+
+
 class Condition(BaseModel):
     """One fact, at most with a bound: the id of the evidence record that holds the number."""
 
@@ -41,10 +46,10 @@ class Condition(BaseModel):
     def holds(self, fact: Fact) -> bool:
         """True if the fact's value lies inside the bound."""
         if self.at_least is not None:
-            return bool(fact.value >= value(self.at_least))
+            return fact.value >= _bound(self.at_least)
         if self.at_most is not None:
-            return bool(fact.value <= value(self.at_most))
-        return self.below is None or bool(fact.value < value(self.below))
+            return fact.value <= _bound(self.at_most)
+        return self.below is None or fact.value < _bound(self.below)
 
 
 class Rule(BaseModel):
@@ -151,5 +156,5 @@ def _fire(rule: Rule, by_name: dict[str, list[Fact]]) -> Alarm | None:
     )
 
 
-def _key(when: When) -> tuple[datetime, datetime]:
-    return when.start, when.end
+def _key(when: When) -> tuple[float, float]:
+    return when.key

@@ -58,12 +58,15 @@ def _series(record: Record, now: datetime, origin: datetime, why: str, hours: li
         for event, exam in record.examinations
         if record.after_procedure(event) and legs_tested(exam)
     ]
+    last = max((when.key[1] for when, _ in exams), default=None)
     edges = [0.0, *(a + (b - a) * grace for a, b in pairwise(hours)), hours[-1] * (1 + grace)]
     made: list[Slot] = []
     for number, hour in enumerate(hours):
         opens, closes = (origin + timedelta(hours=edge) for edge in edges[number : number + 2])
-        served = next((name for when, name in exams if when.end >= opens and when.start <= closes), None)
-        later = any(when.end >= opens for when, _ in exams)
+        first, end = opens.timestamp(), closes.timestamp()
+        later = last is not None and last >= first
+        serving = (name for when, name in exams if when.key[1] >= first and when.key[0] <= end)
+        served = next(serving, None) if later else None
         due = origin + timedelta(hours=hour)
         state = _state(now, due, closes, served is not None, later)
         made.append(Slot(name=_hours(hour), why=why, due=due, overdue=closes, state=state, done_by=served))
@@ -86,7 +89,9 @@ def missing_facts(slots: tuple[Slot, ...]) -> tuple[Fact, ...]:
     if not overdue:
         return ()
     last = overdue[-1]
-    when = When(start=overdue[0].overdue, end=overdue[0].overdue, written=overdue[0].overdue.isoformat())
+    when = When(
+        start=overdue[0].overdue, end=overdue[0].overdue, written=f"{overdue[0].overdue:%Y-%m-%dT%H:%M%z}"
+    )
     text = f"{len(overdue)} due, none made; last: {last.name} {last.why}"
     return (fact("examination.missing", len(overdue), text, when),)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from kypho.followup.clocks import Clock, clocks
 from kypho.followup.events import Decision, Event, Examination
 from kypho.followup.facts import Fact, facts_of
-from kypho.followup.facts_neuro import graded, legs_tested
+from kypho.followup.facts_neuro import legs_tested
 from kypho.followup.record import Record, fold
 from kypho.followup.rules import Alarm, Tier, evaluate, highest, rules_version, worse
 from kypho.followup.schedule import Slot, missing_facts, schedule
@@ -129,7 +129,7 @@ def _unknown(record: Record) -> tuple[str, ...]:
     }
     found = [f"{name}: not examined" for name, known in asked.items() if not known]
     if after and legs_tested(after[-1]) and after[-1].legs == "unknown":
-        tested = graded(after[-1].motor)
+        tested = after[-1].grades
         gaps = [f"{side} {m}" for m in LEG_MUSCLES for side in ("right", "left") if (side, m) not in tested]
         if gaps:
             found.append(f"last examination: {', '.join(gaps)} not tested")
@@ -137,9 +137,4 @@ def _unknown(record: Record) -> tuple[str, ...]:
 
 
 def _sensation_tested(exam: Examination) -> bool:
-    return bool(
-        exam.sensation != "unknown"
-        or exam.sensory_level
-        or graded(exam.light_touch)
-        or graded(exam.pin_prick)
-    )
+    return bool(exam.sensation != "unknown" or exam.sensory_level or exam.touch or exam.pin)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,11 @@ class When(BaseModel):
     end: AwareDatetime
     written: str
 
+    @cached_property
+    def key(self) -> tuple[float, float]:
+        """Start and end in seconds since 1970: for sorting and comparing."""
+        return self.start.timestamp(), self.end.timestamp()
+
     @property
     def vague(self) -> bool:
         """True unless this is an instant."""
@@ -46,7 +52,9 @@ class When(BaseModel):
 
     def before(self, other: When) -> bool:
         """True if certainly earlier than `other`; two vague times that overlap are in no order."""
-        return self.end < other.start or (self.vague and self.end == other.start)
+        start, end = self.key
+        after = other.key[0]
+        return end < after or (end == after and start < end)
 
     def overlaps(self, other: When) -> bool:
         """True if neither is certainly before the other."""

@@ -21,6 +21,7 @@ TIER_WORDS = {
 }
 WIDTH = 100
 ALARMS_SHOWN = 3
+SPEAKS_FOR_ITSELF = ("text", "decision", "operation", "diagnosis", "symptom", "treatment", "move", "modality")
 
 
 def _short(text: str, room: int = WIDTH) -> str:
@@ -126,9 +127,7 @@ def _words(name: str, part: Any) -> str:
             " ".join(str(piece) for piece in item.values()) if isinstance(item, dict) else str(item)
             for item in part
         )
-    return (
-        str(part) if name in ("text", "decision", "operation", "diagnosis", "symptom", "treatment", "move", "modality") else f"{name} {part}"
-    )
+    return str(part) if name in SPEAKS_FOR_ITSELF else f"{name} {part}"
 
 
 def watch_lines(state: Status) -> list[str]:

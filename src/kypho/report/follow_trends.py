@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from kypho.followup import Record, When
 from kypho.followup.events import Examination, Lab, Symptom
-from kypho.followup.facts_neuro import graded
 from kypho.followup.labs import analytes, convert
 from kypho.followup.segments import DERMATOMES, LEG_MUSCLES, segment_index
 
@@ -22,7 +21,7 @@ def _strength(record: Record) -> Series:
     found: Series = {}
     for event, exam in record.examinations:
         for side in ("right", "left"):
-            grades = [g for (s, level), g in graded(exam.motor).items() if s == side and level in LEG_MUSCLES]
+            grades = [g for (s, level), g in exam.grades.items() if s == side and level in LEG_MUSCLES]
             if grades:
                 found.setdefault(f"{side}, weakest key muscle", []).append((event.when, float(min(grades))))
         if exam.legs in IN_WORDS and not exam.motor:
@@ -40,9 +39,10 @@ def _sensation(record: Record) -> Series:
         elif exam.sensation == "normal":
             found.setdefault("both sides, from the sensory level", []).append((event.when, 0.0))
         for side in ("right", "left"):
-            scores = {**graded({side: exam.light_touch.get(side, {})})}
-            for place, score in graded({side: exam.pin_prick.get(side, {})}).items():
-                scores[place] = min(score, scores.get(place, score))
+            scores = {place: score for place, score in exam.touch.items() if place[0] == side}
+            for place, score in exam.pin.items():
+                if place[0] == side:
+                    scores[place] = min(score, scores.get(place, score))
             if scores:
                 lost = sum(score < 2 for score in scores.values())
                 found.setdefault(side, []).append((event.when, float(lost)))
