@@ -108,6 +108,17 @@ def test_the_scheme_is_detected_and_said(tmp_path: Path, scheme: str, levels: li
         np.testing.assert_array_equal(found.labels.mask(level), which == n)
 
 
+def test_specks_do_not_hide_the_scheme(tmp_path: Path) -> None:
+    """Stray voxels of one level among another's, and a speck of a level far away."""
+    ct, which = spine(4)
+    array = numbered(which, ["T12", "L1", "L2", "L3"], "totalsegmentator")
+    array[3:6, 6:8, 15:17] = SCHEMES["totalsegmentator"]["T12"][0]
+    array[12, 9, 15] = SCHEMES["totalsegmentator"]["C3"][0]
+    found = read_labels(saved(tmp_path, ct, array), ct=ct)
+    assert found.labels.scheme == "totalsegmentator"
+    assert {"T12", "L1", "L2", "L3"} <= set(found.labels.levels())
+
+
 def test_version_1_is_mentioned_where_it_cannot_be_excluded(tmp_path: Path) -> None:
     ct, which = spine(3)
     found = read_labels(saved(tmp_path, ct, numbered(which, ["T5", "T6", "T7"], "totalsegmentator")), ct=ct)

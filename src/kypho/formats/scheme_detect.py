@@ -17,19 +17,27 @@ from kypho.space import Volume
 
 __all__ = ["bone_contrast_hu", "detect_scheme"]
 
+MM3_PER_ML = 1000
 TPTBOX_OFFSETS = (100, 200)
 """TPTBox keeps the disc below vertebra n as n + 100 and its endplate as n + 200."""
 
 
-def _centroids(labels: Volume, numbers: list[int]) -> dict[int, NDArray[np.float64]]:
-    """LPS middle of each label in mm."""
+def _middles(labels: Volume, numbers: list[int]) -> dict[int, NDArray[np.float64]]:
+    """LPS middle of each label in mm; medians, so that stray voxels do not move it.
+
+    Labels of less than ``formats.level_ml`` are specks or slivers at the border and are left out, unless
+    there is nothing else.
+    """
     boxes = ndimage.find_objects(labels.array, max_label=max(numbers))
-    middles = {}
+    middles, voxels = {}, {}
     for n in numbers:
         box = boxes[n - 1]
-        inside = np.argwhere(labels.array[box] == n).mean(axis=0)
-        middles[n] = labels.grid.to_world(inside + [part.start for part in box])
-    return middles
+        inside = np.argwhere(labels.array[box] == n)
+        middles[n] = labels.grid.to_world(np.median(inside, axis=0) + [part.start for part in box])
+        voxels[n] = len(inside)
+    enough = value("formats.level_ml") * MM3_PER_ML / labels.grid.voxel_mm3
+    large = {n: middle for n, middle in middles.items() if voxels[n] >= enough}
+    return large or middles
 
 
 def _lines_up(levels: list[str], middles_mm: NDArray[np.float64]) -> bool:
@@ -80,8 +88,9 @@ def detect_scheme(labels: Volume, present: frozenset[int], what: str) -> tuple[s
         numbers = _level_numbers(ids, present)
         if not numbers or _strangers(scheme, present):
             continue
-        middles = _centroids(labels, list(numbers.values()))
-        if _lines_up(list(numbers), np.array([middles[n] for n in numbers.values()])):
+        middles = _middles(labels, list(numbers.values()))
+        judged = [level for level, n in numbers.items() if n in middles]
+        if _lines_up(judged, np.array([middles[numbers[level]] for level in judged])):
             fits[scheme] = numbers
     # A reading that leaves out vertebrae which another one puts in line is no rival to it.
     used = {scheme: set(numbers.values()) for scheme, numbers in fits.items()}
