@@ -17,7 +17,7 @@ from kypho.space import Volume
 
 __all__ = ["bone_contrast_hu", "detect_scheme"]
 
-MM3_PER_ML = 1000
+MM3_PER_ML = 1000  # numerics: unit conversion
 TPTBOX_OFFSETS = (100, 200)
 """TPTBox keeps the disc below vertebra n as n + 100 and its endplate as n + 200."""
 
