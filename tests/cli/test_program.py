@@ -1,0 +1,98 @@
+"""The program as a whole: what it loads, how it fails. Each failure is one line and its own exit code."""
+
+import json
+import subprocess
+import sys
+from importlib.resources import files
+
+import pytest
+from program import kypho, one_line
+
+HEAVY = ("numpy", "scipy", "SimpleITK", "numba", "matplotlib", "pydicom", "nibabel", "sqlalchemy")
+CT = str(files("kypho.formats").joinpath("sample/t5-t9_ct.nii.gz"))
+LABELS = str(files("kypho.formats").joinpath("sample/t5-t9_labels.nii.gz"))
+
+
+def test_the_command_line_loads_nothing_heavy():
+    """Help is quick because of this; the seconds themselves are measured in benchmarks/."""
+    script = f"import sys, kypho.cli.main; print([m for m in {HEAVY!r} if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_help_says_what_this_is_for(tmp_path):
+    done = kypho("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "not a medical device" in " ".join(done.stdout.split())
+    assert "plan" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["plann"], "plann"),
+        (["plan", CT, "--levels", "T7"], "--levels"),
+        (["plan"], "'ct'"),
+        (["follow", "nothing"], "nothing"),
+    ],
+    ids=["command", "option", "missing argument", "subcommand"],
+)
+def test_a_wrong_command_line_is_one_line(tmp_path, arguments, named):
+    line = one_line(kypho(*arguments, cwd=tmp_path), 2)
+    assert named in line
+    assert "kypho --help" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        (["plan", "nowhere.nii.gz", "--labels", LABELS, "--level", "T7"], 11, "nowhere.nii.gz"),
+        (["plan", CT, "--labels", "nowhere.nii.gz", "--level", "T7"], 11, "nowhere.nii.gz"),
+        (["plan", CT, "--labels", LABELS], 3, "T5, T6, T7, T8"),
+        (["plan", CT, "--labels", LABELS, "--level", "L3"], 25, "L3"),
+        (["plan", CT, "--labels", LABELS, "--level", "T7", "--device", "12G"], 27, "12G"),
+        (["plan", CT, "--labels", LABELS, "--level", "T7", "--limit", "canal=wide"], 27, "canal=wide"),
+        (["plan", CT, "--labels", LABELS, "--level", "T7", "--strategy", "both"], 27, "both"),
+        (["plan", CT, "--labels", LABELS, "--level", "T7", "--scheme", "mine.json"], 11, "mine.json"),
+        (["schema", "nothing"], 3, "nothing"),
+    ],
+    ids=[
+        "no ct",
+        "no labels",
+        "no level chosen",
+        "level not there",
+        "unknown device",
+        "bad limit",
+        "bad strategy",
+        "no scheme",
+        "no schema",
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, arguments, code, named):
+    assert named in one_line(kypho(*arguments, cwd=tmp_path), code)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_inside_is_one_line_too(tmp_path):
+    """An exception nobody foresaw: exit code 70 and how to report it, no traceback."""
+    script = (
+        "import kypho.cli.main as m, typer\n"
+        "def broken() -> None:\n    raise ZeroDivisionError('first line\\nsecond line')\n"
+        "m.app.command()(broken)\n"
+        "m.run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "broken"], cwd=tmp_path, capture_output=True, text=True
+    )
+    line = one_line(done, 70)
+    assert "ZeroDivisionError: first line second line" in line
+    assert "KYPHO_DEBUG=1" in line
+
+
+@pytest.mark.parametrize("name", ["event", "evidence", "plan", "red-flag"])
+def test_schemas_are_json_schemas(tmp_path, name):
+    from jsonschema import Draft202012Validator
+
+    done = kypho("schema", name, cwd=tmp_path)
+    assert done.returncode == 0
+    Draft202012Validator.check_schema(json.loads(done.stdout))
