@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -20,8 +21,11 @@ Side = Literal["left", "right"]
 RAYS = 72  # numerics: a ray every five degrees, so that an opposite and a crossing one exist
 RAY_STEP_MM = 0.25  # numerics: a third of a voxel; the surface is interpolated in between
 FARTHEST_MM = 10.0  # numerics: half the height of the tallest pedicle; beyond it a ray runs in a process
+SEARCH_CENTRE_DEG = (12.0, 10.0)  # numerics: middle of the transverse and sagittal angles seen from T1 to L5
+SEARCH_WIDTH_DEG = 30.0  # numerics: either way of it, wider than any pedicle in the norms
 RIDGE_MM = 0.4  # numerics: half a voxel
-AXIS_REACH_MM = 7.0  # numerics: about the length of a pedicle either way of its isthmus
+AXIS_REACH_MM = 5.0  # numerics: about half the length of a pedicle; further off lie body and processes
+UPRIGHT_SHARE = 0.25  # numerics: a tall pedicle is as deep over much of its height; this centres the axis in it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -143,11 +147,13 @@ def _deepest_points(
 def _deepest_direction(distance: Volume, frame: Frame, centre: NDArray, side: Side) -> NDArray[np.float64]:
     """Unit local direction, forwards, that keeps the most bone around a line through `centre`.
 
-    Maximises the mean bone distance over `AXIS_REACH_MM` either way, on a grid of angles refined twice.
+    Maximises, over `AXIS_REACH_MM` either way, the mean of the bone distance and of a share of the
+    distance to the bone straight above or below, on a grid of angles refined twice.
     """
+    room = _with_height(distance, frame, centre)
     medial = -1.0 if side == "left" else 1.0
     steps = np.linspace(-AXIS_REACH_MM, AXIS_REACH_MM, 29)
-    best, width = np.array([10.0, 10.0]), 40.0
+    best, width = np.array(SEARCH_CENTRE_DEG), SEARCH_WIDTH_DEG
     for _ in range(3):
         grid = np.linspace(-width, width, 17)
         transverse, sagittal = (np.deg2rad(best[n] + g) for n, g in enumerate(np.meshgrid(grid, grid)))
@@ -159,10 +165,21 @@ def _deepest_direction(distance: Volume, frame: Frame, centre: NDArray, side: Si
             ],
             axis=-1,
         )
-        depth = sample_at(distance, frame.to_world(centre + direction[..., None, :] * steps[:, None]))
+        depth = sample_at(room, frame.to_world(centre + direction[..., None, :] * steps[:, None]))
         at = np.unravel_index(np.argmax(depth.mean(axis=-1)), transverse.shape)
         best, width = np.rad2deg([transverse[at], sagittal[at]]), width / 6
     return np.asarray(direction[at])
+
+
+def _with_height(distance: Volume, frame: Frame, centre: NDArray) -> Volume:
+    """Bone distance plus a share of the vertical distance to the surface, around a point."""
+    grid = distance.grid
+    middle = grid.to_index(frame.to_world(centre)).round().astype(int)
+    half = np.ceil(FARTHEST_MM / np.asarray(grid.spacing_mm)).astype(int) + 1
+    part = distance.crop(np.maximum(middle - half, 0), np.minimum(middle + half + 1, grid.shape))
+    # Distances along one axis only: the other two are stretched out of reach.
+    upright = edt.edt(part.array > 0, anisotropy=(grid.spacing_mm[0], 1e3, 1e3), black_border=False)
+    return part.like(part.array + np.float32(UPRIGHT_SHARE) * np.minimum(upright, FARTHEST_MM))
 
 
 def _outline(distance: Volume, frame: Frame, centre: NDArray, axis: NDArray) -> NDArray[np.float64]:

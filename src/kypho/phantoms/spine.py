@@ -13,6 +13,7 @@ from kypho.space import Frame, Grid, Volume
 __all__ = ["SolidSpine"]
 
 LEVEL_STEP_MM = 27.0
+PEDICLE_HALF_HEIGHT_MM = 6.0
 HU = {"bone": 300, "soft": 40, "air": -1000}
 
 
@@ -21,9 +22,10 @@ class SolidSpine:
     """Three vertebrae T6, T7, T8 of solids, one above the other, in a block of soft tissue.
 
     In the frame of each vertebra (left, posterior, superior), in mm: the body is an elliptic cylinder cut
-    flat at the posterior wall; a pedicle is a cylinder of `pedicle_radius_mm` about a line that passes
-    ``(pedicle_x_mm, canal_y_mm, pedicle_z_mm)`` and leans `transverse_deg` towards the midline; the canal
-    is a circular cylinder; lamina, transverse and spinous processes close the ring behind.
+    flat at the posterior wall; a pedicle is an upright slab, `pedicle_radius_mm` either side of a plane
+    that passes ``(pedicle_x_mm, canal_y_mm)`` and leans `transverse_deg` towards the midline; lamina,
+    transverse and spinous processes close the ring behind. With upright walls the space that the ring
+    encloses has the same section at every height.
 
     Attributes:
         frame: frame of T7; its origin is the middle of the body's height, on the midline.
@@ -53,7 +55,7 @@ class SolidSpine:
         )
         from_canal = np.hypot(x, y - self.canal_y_mm)
         canal = from_canal < self.canal_radius_mm
-        level = np.abs(z - self.pedicle_z_mm) <= 6.0
+        level = np.abs(z - self.pedicle_z_mm) <= PEDICLE_HALF_HEIGHT_MM
         lamina = (from_canal <= self.canal_radius_mm + 4.0) & (y >= self.canal_y_mm) & level
         transverse = (np.abs(x) >= 9) & (np.abs(x) <= 24) & (np.abs(y - self.canal_y_mm - 8) <= 3.5) & level
         spinous = (np.abs(x) <= 3) & (y >= self.canal_y_mm + 8) & (y <= 50) & (np.abs(z + 2) <= 6)
@@ -66,8 +68,8 @@ class SolidSpine:
             radius = self.right_pedicle_radius_mm
         lean = np.deg2rad(self.transverse_deg)
         offset = side * x - self.pedicle_x_mm - np.tan(lean) * (y - self.canal_y_mm)
-        apart = np.hypot(offset * np.cos(lean), z - self.pedicle_z_mm)
-        return (apart <= radius) & (y >= self.wall_y_mm - 4) & (y <= self.canal_y_mm + 10)
+        level = np.abs(z - self.pedicle_z_mm) <= PEDICLE_HALF_HEIGHT_MM
+        return level & (np.abs(offset) * np.cos(lean) <= radius) & (y >= self.wall_y_mm - 4) & (y <= self.canal_y_mm + 10)
 
     def cord(self, local: NDArray) -> NDArray[np.bool_]:
         """True inside the cord."""
