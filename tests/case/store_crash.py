@@ -11,6 +11,7 @@ import json
 import os
 import random
 import resource
+import select
 import signal
 import sys
 import time
@@ -19,6 +20,7 @@ from kypho.case.store import Store
 from kypho.errors import DiskFullError
 
 FORGET = 10**6
+PATIENCE_S = 30
 
 
 def note(text: str) -> dict[str, str]:
@@ -45,7 +47,10 @@ def kill(where: str, rounds: int, seed: int) -> dict[str, object]:
             finally:
                 os._exit(1)
         os.close(write_end)
-        time.sleep(dice.uniform(0.0, 0.12))
+        early = number % 4 == 0
+        if not early:  # let it get to work, so that most kills hit a writer that is writing
+            select.select([read_end], [], [], PATIENCE_S)
+        time.sleep(dice.uniform(0.0, 0.03))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         with os.fdopen(read_end) as pipe:

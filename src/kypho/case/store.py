@@ -192,7 +192,7 @@ def _read(connection: sa.Connection, case: str) -> list[Event]:
 
 
 def _parse(payloads: list[str]) -> list[Event]:
-    """Events hold no cycles; letting the collector search for some while they are made takes a third longer."""
+    """Events hold no cycles; searching for some while they are made takes a third longer."""
     collecting = gc.isenabled()
     gc.disable()
     try:
