@@ -1,0 +1,205 @@
+"""The command line of the follow-up, as a nurse meets it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kypho.case.store import Store
+from kypho.cli.codes import EXIT_RED
+from kypho.cli.main import app
+from kypho.errors import RecordError, UnreadableFileError
+
+FOUNDING = Path(__file__).parents[2] / "examples" / "06_founding_case.yaml"
+
+
+@pytest.fixture
+def kypho(tmp_path):
+    where = str(tmp_path / "ward.sqlite")
+
+    def call(*args, code=0, typed=None):
+        found = CliRunner().invoke(app, list(args), env={"KYPHO_STORE": where}, input=typed)
+        if found.exception is not None and not isinstance(found.exception, SystemExit):
+            raise found.exception
+        assert found.exit_code == code, found.output
+        return found.output
+
+    call.where = where
+    return call
+
+
+@pytest.fixture
+def ward(kypho):
+    kypho(
+        "follow",
+        "init",
+        "a-1",
+        "--at",
+        "2024-01-20",
+        "--birth-year",
+        "1950",
+        "--zone",
+        "Europe/Berlin",
+        "--synthetic",
+    )
+    kypho(
+        "follow", "exam", "a-1", "--at", "2024-01-31T09:00", "--motor", "both legs=5", "--voiding", "normal"
+    )
+    kypho(
+        "follow", "add", "procedure", "a-1", "--at", "2024-02-01T10:00", "--level", "T7", "--volume-ml", "3"
+    )
+    return kypho
+
+
+def stored(kypho):
+    with Store(kypho.where) as store:
+        return store.record("a-1")
+
+
+def test_a_red_flag_is_told_explained_and_watched(ward):
+    said = ward(
+        "follow", "exam", "a-1", "--at", "2024-02-01T12:00", "--motor", "both legs=5", "--motor", "right L3=4"
+    )
+    assert "a-1: RED" in said
+    shown = ward("follow", "status", "a-1", "--now", "2024-02-01T12:30")
+    assert "SYNTHETIC" in shown
+    assert "right L3 grade 4, baseline 5" in shown
+    assert "Call the spine surgeon" in shown
+    assert "onset to image: 0.5 h, running" in shown
+    assert "not a medical device" in shown
+    watched = ward("follow", "watch", "--now", "2024-02-01T12:30", code=EXIT_RED)
+    assert "RED R1" in watched
+
+
+def test_watch_without_red_leaves_with_zero_and_says_what_is_due(ward):
+    said = ward("follow", "watch", "a-1", "--now", "2024-02-01T10:20")
+    assert "due: 15 min" in said
+
+
+def test_a_decision_closes_and_an_id_corrects(ward):
+    said = ward("follow", "exam", "a-1", "--at", "2024-02-01T12:00", "--motor", "right L3=2")
+    ward(
+        "follow",
+        "exam",
+        "a-1",
+        "--at",
+        "2024-02-01T12:00",
+        "--motor",
+        "right L3=4",
+        "--corrects",
+        said.split()[0],
+    )
+    grave = json.loads(ward("follow", "status", "a-1", "--json", "--now", "2024-02-01T13:00"))
+    assert (grave["findings_tier"], grave["synthetic"]) == ("red", True)
+    ward("follow", "add", "decision", "a-1", "old weakness", "--at", "2024-02-01T13:00", "--close", "R1")
+    calm = json.loads(ward("follow", "status", "a-1", "--json", "--now", "2024-02-01T13:01"))
+    assert calm["findings_tier"] == "none"
+    assert [alarm["rule"] for alarm in calm["closed"]] == ["R1"]
+
+
+def test_bad_input_stores_nothing(ward):
+    before = stored(ward).history
+    for args in (
+        ("follow", "exam", "a-1", "--at", "2024-02-01T12:00", "--motor", "right L3=6"),
+        ("follow", "exam", "a-1", "--at", "2024-02-01T12:00", "--motor", "L3=5"),
+        ("follow", "exam", "a-1", "--at", "2024-02-01T12:00", "--pain", "leg 6 purple"),
+        ("follow", "exam", "a-1", "--at", "2099-02-01T12:00"),
+        ("follow", "labs", "a-1", "--at", "2024-02-02", "crp=14.3 mg/L", "esr=49"),
+        ("follow", "labs", "a-1", "--at", "2024-02-02", "crp"),
+        ("follow", "add", "symptom", "a-1", "leg_weakness", "--at", "2024-02-31"),
+    ):
+        with pytest.raises(RecordError) as caught:
+            ward(*args)
+        assert "\n" not in str(caught.value)
+    assert stored(ward).history == before
+
+
+def test_labs_with_units_and_ranges(ward):
+    values = ("crp=1.43 mg/dl [<=0.5]", "uric_acid=649 µmol/l [208-428]", "urine_protein=1+ [negative]")
+    ward("follow", "labs", "a-1", "--at", "2024-02-10", *values)
+    bodies = {event.body.analyte: event.body for event in stored(ward).events if event.kind == "lab"}
+    assert (bodies["crp"].value, bodies["crp"].unit, bodies["crp"].reference_high) == (1.43, "mg/dL", 0.5)
+    assert (bodies["uric_acid"].reference_low, bodies["uric_acid"].unit) == (208, "umol/L")
+    assert (bodies["urine_protein"].text, bodies["urine_protein"].reference_text) == ("1+", "negative")
+
+
+def test_the_result_of_a_check_comes_in(ward, tmp_path):
+    canal = {
+        "state": "intradural",
+        "side": "left",
+        "max_encroachment_percent": {"value": 30, "low": 20, "high": 41},
+    }
+    path = tmp_path / "leakage.json"
+    path.write_text(json.dumps({"schema": "kypho.leakage/1", "canal": canal}))
+    ward("follow", "imaging", "a-1", "--at", "2024-02-02T09:00", "--from", str(path), "--level", "T7")
+    body = stored(ward).imagings[0][1]
+    assert (body.canal_cement, body.compartment, body.side) == ("yes", "intradural", "left")
+    assert (body.encroachment_high_percent, body.levels) == (41, ("T7",))
+    path.write_text("{}")
+    with pytest.raises(RecordError, match=r"leakage\.json"):
+        ward("follow", "imaging", "a-1", "--at", "2024-02-02T09:00", "--from", str(path))
+    with pytest.raises(UnreadableFileError, match="nowhere"):
+        ward("follow", "imaging", "a-1", "--at", "2024-02-02T09:00", "--from", "nowhere.json")
+
+
+def test_asking_leaves_unknown_what_is_not_answered(ward):
+    answers = [
+        "5",
+        "5",
+        "4",
+        "",
+        "5",
+        "5",
+        "5",
+        "5",
+        "5",
+        "5",
+        "120",
+        "normal",
+        "",
+        "",
+        "leg 3 new",
+        "normal",
+    ]
+    ward("follow", "exam", "a-1", "--at", "2024-02-02T09:00", "--ask", typed="\n".join(answers) + "\n")
+    body = stored(ward).examinations[-1][1]
+    assert body.motor["right"] == {"L2": "5", "L3": "5", "L4": "4", "S1": "5"}
+    assert body.bladder.pvr_ml == 120
+    assert (body.saddle, body.sensation, body.pains[0].site) == ("NT", "normal", "leg")
+
+
+def test_status_fits_a_screen_whatever_happened(kypho):
+    kypho("import", str(FOUNDING))
+    lines = kypho("follow", "status", "founding-case").splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 100
+    assert len(kypho("follow", "status").splitlines()) == 1
+
+
+def test_import_is_all_or_nothing_and_may_be_repeated(kypho, tmp_path):
+    assert "30 events stored" in kypho("import", str(FOUNDING))
+    assert "30 were there already" in kypho("import", str(FOUNDING))
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(
+        FOUNDING.read_text().replace("founding-case", "other").replace("level: T7", "level: T77")
+    )
+    with pytest.raises(RecordError, match=r"event \d+: level 'T77'"):
+        kypho("import", str(broken))
+    with Store(kypho.where) as store:
+        assert store.cases() == ["founding-case"]
+
+
+def test_timeline_lists_and_draws(ward, tmp_path):
+    ward("follow", "exam", "a-1", "--at", "2024-02-01T12:00", "--legs", "normal")
+    out = tmp_path / "line.png"
+    said = ward("follow", "timeline", "a-1", "--out", str(out))
+    assert all(event.id in said for event in stored(ward).history)
+    assert out.exists()
+    assert (tmp_path / "line_trends.png").exists()
+
+
+def test_reading_makes_no_store(kypho):
+    with pytest.raises(UnreadableFileError, match="follow init"):
+        kypho("follow", "status")
+    assert not Path(kypho.where).exists()
