@@ -17,6 +17,7 @@ from kypho.leakage.segment import Segmentation
 __all__ = ["Interval", "MeasuredPart", "Measured", "measure", "split"]
 
 ROOM_MM = 3.0  # numerics: room around a part for the blur of its edges
+LARGE_ML = 4.0  # numerics: with its blurred border; beyond it half a pixel at the surface is below 3 %
 FITTED_FULLY = 2  # numerics: the largest parts decide on the contrast, the others follow it
 
 
@@ -104,13 +105,17 @@ def measure(scene: Scene, segmentation: Segmentation, blur: Blur) -> Measured:
     for number in range(2, count + 1):
         box = _roomy(boxes[number - 1], scene)
         near = _near(numbers[box] == number, scene)
+        large = np.count_nonzero(near) * scene.voxel_ml > LARGE_ML
         tried = likely_contrasts(families) if len(families) >= FITTED_FULLY else None
+        if large and tried is None:
+            tried = value("leak.cement_contrast_hu")[1::2]
         fits = fit_shapes(
             _crop(scene, box),
             segmentation.cement[box],
             blur,
             saturation_hu=top,
             judge=near & (scene.bone_mm[box] < 0.3),
+            coarse=large,
             contrasts_hu=tried,
         )
         crops[number] = (box, fits)

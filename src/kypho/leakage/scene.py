@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from kypho.anatomy import BODY, CANAL, LEVELS, Labels, Vertebra
 from kypho.space import Volume, resample
 
-__all__ = ["Scene", "build_scene"]
+__all__ = ["BONES", "Scene", "build_scene"]
+
+BONES = ("rib", "sacrum", "scapula", "clavicula", "sternum", "humerus", "hip", "femur", "skull", "costal", "S1")
+"""Beginnings of the names of labelled bones that are no vertebra."""
+
+VESSELS = ("aorta", "vena_cava", "pulmonary", "brachiocephalic", "subclavian", "common_carotid", "heart", "iliac_a", "iliac_v")
+"""Beginnings of the names of vessels whose contrast or calcium may be as dense as cement."""
 
 SIDE_MM = 50.0  # numerics: half width; segmental veins and the azygos lie inside, the arms do not
 HEIGHT_MM = 22.0  # numerics: room above and below the body: both discs and the neighbours' near halves
@@ -66,8 +72,8 @@ def build_scene(ct: Volume, labels: Labels, vertebra: Vertebra) -> Scene:
     crop = ct.crop(start, stop)
     label_crop = labels.volume.crop(start, stop).array
     near = Labels(volume=Volume(array=label_crop, grid=crop.grid, unit="label"), scheme=labels.scheme, ids=labels.ids)
-    names = [n for n in near.ids if n != vertebra.level and (n in LEVELS or n.startswith(("rib", "sacrum")))]
-    vessels = [n for n in near.ids if n.startswith(("aorta", "vena_cava", "pulmonary_vein"))]
+    names = [n for n in near.ids if n != vertebra.level and (n in LEVELS or n.startswith(BONES))]
+    vessels = [n for n in near.ids if n.startswith(VESSELS)]
     regions = resample(vertebra.regions, crop.grid).array
     cord_name = "spinal_canal" if near.has("spinal_canal") else "spinal_cord"
     cord = near.mask(cord_name) if near.has(cord_name) else np.zeros(crop.grid.shape, bool)

@@ -72,7 +72,8 @@ def segment(scene: Scene) -> Segmentation:
     seeded[0] = False
     grown = seeded[pieces]
     metal = _metal(scene, grown, limits)
-    cement = grown & ~metal
+    metal |= _fringe(scene, grown & ~metal, metal, limits)
+    cement = _of_this_vertebra(scene, grown & ~metal)
     cement, doubtful = _specks(scene, pieces, n, seeded, cement, metal)
     cement |= _threads(scene, cement, metal, bone)
     return Segmentation(cement=cement, metal=metal, doubtful=doubtful & ~cement, limits=limits)
@@ -97,7 +98,8 @@ def _limits(scene: Scene) -> Limits:
 
 def _metal(scene: Scene, grown: NDArray, limits: Limits) -> NDArray[np.bool_]:
     """Rods among the densest voxels; a rod that starts behind the body is followed along its axis."""
-    core = grown & (scene.ct.array >= min(limits.saturation_hu - 50, 2900))
+    # A column of cement in the dural sac is as straight and even as a rod: the canal never votes for metal.
+    core = grown & (scene.ct.array >= min(limits.saturation_hu - 50, 2900)) & ~scene.canal
     body_back = scene.vertebra.wall.y_mm(scene.local_mm[..., 2]).astype(np.float32)
     behind = core & (scene.local_mm[..., 1] > body_back + 2)
     metal = np.zeros_like(grown)
@@ -114,7 +116,7 @@ def _metal(scene: Scene, grown: NDArray, limits: Limits) -> NDArray[np.bool_]:
 
 
 def _rod(points: NDArray) -> tuple[NDArray, NDArray, float] | None:
-    """Centre, axis and radius of a straight rod of even thickness; None for any other shape."""
+    """Centre, axis and radius of a straight even rod, with or without a thicker head; None for any other shape."""
     centre = points.mean(axis=0)
     spread = np.linalg.svd(points[:: max(1, len(points) // 4000)] - centre, full_matrices=False)[2]
     axis = spread[0]
@@ -125,12 +127,15 @@ def _rod(points: NDArray) -> tuple[NDArray, NDArray, float] | None:
     across = np.linalg.norm(points - centre - along[:, None] * axis, axis=1)
     stations = np.digitize(along, np.linspace(along.min(), along.max() + 1e-6, 11)) - 1
     edge = [np.percentile(across[stations == n], 90) if (stations == n).any() else 0 for n in range(10)]
-    middle = float(np.median(edge))
-    even = np.mean(np.abs(np.array(edge) - middle) < 0.3 * middle)
+    slim = float(np.percentile(edge, 30))
+    even = np.mean(np.abs(np.array(edge) - slim) < 0.3 * slim)
     thin, thick = interval("leak.metal_radius_mm")
-    if not thin <= middle <= thick or length < 5 * middle or even < 0.7:
+    if not thin <= slim <= thick or length < 5 * slim or even < 0.4 or max(edge) > 2.6 * slim:
         return None
-    return centre, axis, middle
+    shaft = np.abs(np.array(edge)[stations.clip(0, 9)] - slim) < 0.3 * slim
+    centre = points[shaft].mean(axis=0)
+    axis = np.linalg.svd((points[shaft] - centre)[:: max(1, shaft.sum() // 4000)], full_matrices=False)[2][0]
+    return centre, axis, slim
 
 
 def _along(scene: Scene, grown: NDArray, centre: NDArray, axis: NDArray, radius_mm: float) -> NDArray[np.bool_]:
@@ -148,6 +153,30 @@ def _along(scene: Scene, grown: NDArray, centre: NDArray, axis: NDArray, radius_
     head = around & (scene.bone_mm < 0)
     pieces = cc3d.connected_components(rod | head, connectivity=6)
     return np.asarray(np.isin(pieces, np.unique(pieces[rod])) & (rod | head))
+
+
+def _fringe(scene: Scene, rest: NDArray, metal: NDArray, limits: Limits) -> NDArray[np.bool_]:
+    """What is left around metal once the rod is gone and holds no seed of its own: its blooming."""
+    if not metal.any():
+        return metal
+    pieces, n = cc3d.connected_components(rest, connectivity=26, return_N=True)
+    peak = np.zeros(n + 1)
+    np.maximum.at(peak, pieces[rest], scene.ct.array[rest])
+    near = np.zeros(n + 1, bool)
+    near[np.unique(pieces[ndimage.binary_dilation(metal, iterations=3)])] = True
+    fringe = near & (peak < limits.seed_hu)
+    fringe[0] = False
+    return np.asarray(fringe[pieces])
+
+
+def _of_this_vertebra(scene: Scene, dense: NDArray) -> NDArray[np.bool_]:
+    """Leave out pieces far from the vertebra: undiluted contrast in a great vein is as dense as cement."""
+    pieces, n = cc3d.connected_components(dense, connectivity=26, return_N=True)
+    nearest = np.full(n + 1, -np.inf)
+    np.maximum.at(nearest, pieces[dense], scene.bone_mm[dense])
+    keep = nearest > -value("leak.reach_mm")
+    keep[0] = False
+    return np.asarray(keep[pieces])
 
 
 def _specks(

@@ -112,7 +112,7 @@ class Scanner:
     """
 
     fwhm_mm: float = 1.0
-    photons: float = 4e5
+    photons: float = 2e6
     scatter: float = 0.02
     views: int = 360
     pitch_mm: float = 0.4
@@ -278,7 +278,8 @@ def _length_change(
     hit = np.abs(change).sum(axis=0) > 0
     starved = np.sqrt(np.maximum(1 / np.maximum(photons * with_it, 1) - 1 / (photons * without), 0))
     floor = scanner.scatter * float(np.median(without))
-    noise = np.where(hit, rng.standard_normal(hit.shape) * np.minimum(starved, 1.0), 0.0)
+    # Scanners smooth rays that hold next to no photons before they take the logarithm.
+    noise = np.where(hit, rng.standard_normal(hit.shape) * np.minimum(starved, 0.25), 0.0)
     lengths = np.arange(0, 2000, 2.0) / 10
     table = -np.log(np.exp(-np.outer(lengths, mu_water)) @ SPECTRUM)
     before = np.interp(-np.log(without + floor), table, lengths)
