@@ -5,6 +5,11 @@ One term of the physics per module: `rheology`, `cannula`, `bone`, `compartments
 injection and `ensemble` into many; `vertebra` builds the bone from the anatomy.
 """
 
+import os
+
+# Waiting threads sleep instead of spinning, so that a busy machine is slowed and not stalled.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from kypho.cement.balloon import Inflation, inflate
 from kypho.cement.bone import BoneField, homogeneous_field
 from kypho.cement.cannula import Cannula, cannula

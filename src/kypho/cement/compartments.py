@@ -18,6 +18,7 @@ CODES: dict[str, int] = {
     "breach": 6,
     "basivertebral": 7,
     "posterior_elements": 8,
+    "cannula": 9,
     "canal_epidural": 20,
     "dura": 21,
     "canal_intradural": 22,

@@ -33,9 +33,11 @@ __all__ = ["inject"]
 AGE, WARMTH, CURE = 0, 1, 2
 """The tracers that travel with the cement: minutes at 25 C, degrees, conversion."""
 
-CELL_RADIUS = 0.31487
-"""Pressure of a point source's own cell equals the exact one at this many cell sizes from the source
-(1 / (4 pi 0.25273), the lattice Green's function at its origin): Peaceman's well radius in 3D."""
+EDGES = np.array([(z, y, x) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1) if abs(z) + abs(y) + abs(x) == 2])
+EDGE_RADIUS = 1.44185
+"""Around a point source the twelve cells across an edge have the exact pressure at this many cell sizes:
+``1 / (4 pi g)`` with the cubic lattice's Green's function g = 0.055191 at (1, 1, 0). Peaceman's well radius,
+one ring further out, where neither the tip's own cell nor its shear spoils it."""
 
 STALLED = 0.01
 """Below this part of the wanted rate the syringe has stalled."""
@@ -217,12 +219,17 @@ class _Injection:
         return low
 
     def _tip_kpa(self, needle: int, p: NDArray, viscosity: NDArray, flow: float) -> float:
-        """Pressure at the bore's radius around the tip, from its cell's (see `CELL_RADIUS`)."""
-        cell = self.cells[needle]
+        """Pressure at the bore's radius, from the cells around the tip's cell (see `EDGE_RADIUS`)."""
+        around = np.clip(np.asarray(self.cells[needle]) + EDGES, 0, np.asarray(p.shape) - 1)
+        cells = tuple(around.T)
         size = float(np.cbrt(np.prod(self.medium.spacing_m)))
         bore = self.needles[needle].cannula.bore_mm * 1e-3 / 2
-        scale = flow * float(viscosity[cell]) / (4 * np.pi * float(self.k_m2[cell]))
-        return float(p[cell] - scale * (1 / (CELL_RADIUS * size) - 1 / bore)) * 1e-3
+        open_cells = self.k_m2[cells] > 0
+        if not open_cells.any():
+            return float(p[self.cells[needle]]) * 1e-3
+        resistance = float(np.mean(viscosity[cells][open_cells] / self.k_m2[cells][open_cells]))
+        drop = flow * resistance / (4 * np.pi) * (1 / bore - 1 / (EDGE_RADIUS * size))
+        return (float(p[cells][open_cells].mean()) + drop) * 1e-3
 
     def _cannula_kpa(self, needle: int, rate_ml_min: float) -> float:
         return self.needles[needle].cannula.pressure_kpa(self.cement, self.syringe_age, rate_ml_min)

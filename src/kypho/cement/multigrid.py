@@ -24,7 +24,7 @@ __all__ = ["Hierarchy", "Solution", "allocate", "solve"]
 
 COARSEST_CELLS = 200
 COARSEST_SWEEPS = 12
-PARALLEL_CELLS = 20_000
+PARALLEL_CELLS = 60_000
 """Below this a level is too small to be worth two threads."""
 
 

@@ -138,6 +138,6 @@ class Settings:
     marrow_pa_s: float = field(default_factory=lambda: value("cement.marrow_viscosity_pa_s"))
     corey: float = 0.0
     steps: int = 16
-    tolerance: float = 1e-5
+    tolerance: float = 1e-3
     frames: int = 16
     pressure_limit_kpa: float = field(default_factory=lambda: value("cement.pressure_limit_kpa"))
