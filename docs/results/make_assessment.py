@@ -1,0 +1,129 @@
+"""Validate the assessment: intact levels, and virtual fractures at three slice thicknesses.
+
+    python docs/results/make_assessment.py CT LABELS [--fractures N] [--workers N] [--cache FILE] [--out FILE]
+
+Every result is appended to the cache as it comes, so an interrupted run goes on where it stopped. The
+fractures are synthetic: made from the CT given, with exact truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kypho.anatomy import build_vertebra
+from kypho.errors import KyphoError
+from kypho.formats import read_ct, read_labels
+from kypho.fracture import Assessment, assess_level
+from kypho.phantoms.fractures import make_fracture, random_spec
+
+SLICES_MM = (1.0, 1.5, 2.5)
+BOX_MM = np.array([[-46.0, -34.0, -42.0], [46.0, 72.0, 42.0]])
+SITES = ("anterior", "middle", "posterior")
+
+
+@cache
+def scan(ct_path: str, labels_path: str):
+    ct = read_ct(Path(ct_path)).volume
+    return ct, read_labels(Path(labels_path), ct=ct).labels
+
+
+@cache
+def intact(ct_path: str, labels_path: str, level: str):
+    return build_vertebra(*scan(ct_path, labels_path), level)
+
+
+def summary(result: Assessment) -> dict[str, Any]:
+    return {
+        "findings": {f.factor: [f.state, f.value, f.where] for f in result.findings},
+        "loss": result.loss.percent,
+        "heights": {s: getattr(result.heights, f"{s}_mm") for s in SITES},
+        "expected": {s: getattr(result.loss.expected, f"{s}_mm") for s in SITES}
+        if result.loss.expected
+        else None,
+        "genant": [result.genant.type, result.genant.grade],
+        "hu": result.bone.mean_hu if result.bone else None,
+        "hu_sd": result.bone.sd_hu if result.bone else None,
+        "kyphosis": result.kyphosis_deg,
+        "ml": result.body_ml,
+    }
+
+
+def one(job: tuple[str, str, str, int | None]) -> dict[str, Any]:
+    warnings.simplefilter("ignore")
+    ct_path, labels_path, level, seed = job
+    ct, labels = scan(ct_path, labels_path)
+    row: dict[str, Any] = {"level": level, "seed": seed}
+    try:
+        vertebra = intact(ct_path, labels_path, level)
+        if seed is not None:
+            corners = np.array(np.meshgrid(*BOX_MM.T)).reshape(3, -1).T
+            index = ct.grid.to_index(vertebra.frame.to_world(corners))
+            start = np.maximum(np.floor(index.min(axis=0)).astype(int), 0)
+            stop = np.minimum(np.ceil(index.max(axis=0)).astype(int) + 1, ct.grid.shape)
+            thickness = SLICES_MM[seed % len(SLICES_MM)]
+            case = make_fracture(
+                ct, labels, vertebra, random_spec(seed), slice_mm=thickness, grid=ct.grid.crop(start, stop)
+            )
+            ct, labels = case.ct, case.labels
+            row |= {"slice_mm": thickness, "truth": case.truth}
+            vertebra = build_vertebra(ct, labels, level)
+        begin = time.perf_counter()
+        row |= summary(assess_level(ct, labels, vertebra))
+        row["seconds"] = time.perf_counter() - begin
+    except KyphoError as error:
+        row["refused"] = f"{type(error).__name__}: {error}"
+    return row
+
+
+def run(ct: str, labels: str, fractures: int, workers: int, cache_file: Path) -> list[dict[str, Any]]:
+    done = [json.loads(line) for line in cache_file.read_text().splitlines()] if cache_file.exists() else []
+    have = {(row["level"], row["seed"]) for row in done}
+    levels = scan(ct, labels)[1].levels()
+    whole = [
+        level
+        for level in levels
+        if any(r["level"] == level and r["seed"] is None and "refused" not in r for r in done)
+    ]
+    jobs = [(ct, labels, level, None) for level in levels]
+    with ProcessPoolExecutor(workers) as pool, cache_file.open("a") as out:
+
+        def work(wanted):
+            for row in pool.map(one, [j for j in wanted if (j[2], j[3]) not in have]):
+                out.write(json.dumps(row) + "\n")
+                out.flush()
+                done.append(row)
+
+        work(jobs)
+        whole = [r["level"] for r in done if r["seed"] is None and "refused" not in r]
+        # 7 is prime to the three thicknesses, so every level meets every thickness.
+        work([(ct, labels, whole[(seed * 7) % len(whole)], seed) for seed in range(fractures)])
+    return done
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("ct")
+    parser.add_argument("labels")
+    parser.add_argument("--fractures", type=int, default=216)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--cache", type=Path, default=Path("assessment-runs.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("assessment.md"))
+    a = parser.parse_args()
+    rows = run(a.ct, a.labels, a.fractures, a.workers, a.cache)
+    from assessment_tables import page
+
+    a.out.write_text(page(rows, version("kypho")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

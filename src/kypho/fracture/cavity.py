@@ -1,0 +1,166 @@
+"""Inside the body: gas, fluid, lytic areas, foreign material, and the cancellous bone itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from kypho.anatomy import Vertebra
+from kypho.evidence import interval, value
+
+__all__ = ["Cancellous", "Cavity", "cancellous", "cavities", "foreign_ml"]
+
+INNER_MM = 2.0  # numerics: cortex and its partial volume are left out of the inside
+SMOOTH_VOXELS = 1.0  # numerics: noise of single voxels is no cavity
+REGION = (
+    0.5,
+    0.12,
+    0.58,
+    0.25,
+)  # shares: half width, depth from, depth to, half height
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cavity:
+    """A place in the body without bone.
+
+    Attributes:
+        content: "gas", "fluid" or "soft" (denser than fluid: tumour or marrow).
+        volume_ml: with the blurred rim cut at half density.
+        centre_mm: local (left, posterior, superior).
+        mean_hu: of its core.
+        flatness: height over the larger of width and depth.
+        to_surface_mm: least depth below the vertebra's surface.
+        to_wall_mm: least distance in front of the posterior wall.
+    """
+
+    content: Literal["gas", "fluid", "soft"]
+    volume_ml: float
+    centre_mm: tuple[float, float, float]
+    mean_hu: float
+    flatness: float
+    to_surface_mm: float
+    to_wall_mm: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancellous:
+    """Density of the cancellous bone in an ellipse at mid height, in front of the basivertebral vein."""
+
+    mean_hu: float
+    sd_hu: float
+    volume_ml: float
+    region: str
+
+
+def _inside(vertebra: Vertebra, depth_mm: float) -> NDArray[np.bool_]:
+    return vertebra.body & (vertebra.bone_mm.array > depth_mm)
+
+
+def foreign_ml(vertebra: Vertebra) -> float:
+    """Volume of material denser than cancellous bone can be, inside the body: cement or metal."""
+    dense = (vertebra.hu.array > value("fracture.foreign_hu")) & _inside(vertebra, 2 * INNER_MM)
+    return float(dense.sum() * vertebra.grid.voxel_mm3 / 1000)
+
+
+def cancellous(vertebra: Vertebra) -> Cancellous | None:
+    """Mean and spread of the cancellous density; None if the region holds no bone."""
+    z, y, x = vertebra.axes_mm
+    low, high = vertebra.body_box_mm
+    share = (y - low[1]) / (high[1] - low[1])
+    width, front, back, tall = REGION
+    height = vertebra.superior.height_mm - vertebra.inferior.height_mm
+    middle = (vertebra.superior.height_mm + vertebra.inferior.height_mm) / 2
+    across = x / (width * (high[0] - low[0]) / 2)
+    along = (share - (front + back) / 2) / ((back - front) / 2)
+    up = (z - middle) / (tall * height)
+    ellipse = along[:, None] ** 2 + across[None, :] ** 2 <= 1
+    region = (np.abs(up) <= 1)[:, None, None] & ellipse[None] & _inside(vertebra, INNER_MM)
+    if region.sum() < 50:
+        return None
+    values = vertebra.hu.array[region]
+    # A cavity is not bone: gas and contrast-filled vessels would move the mean.
+    values = values[(values > value("fracture.cleft.gas_hu")) & (values < value("fracture.foreign_hu"))]
+    if len(values) < 50:
+        return None
+    return Cancellous(
+        mean_hu=float(values.mean()),
+        sd_hu=float(values.std()),
+        volume_ml=float(region.sum() * vertebra.grid.voxel_mm3 / 1000),
+        region=f"ellipse, {width:.0%} of the width, {front:.0%}-{back:.0%} of the depth, middle half",
+    )
+
+
+def cavities(vertebra: Vertebra, bone_hu: float) -> tuple[Cavity, ...]:
+    """Gas, fluid and soft-tissue cavities, largest first.
+
+    Args:
+        vertebra: the model.
+        bone_hu: density of the cancellous bone around, which sets the rim of a cavity.
+    """
+    smooth = gaussian_filter(vertebra.hu.array, SMOOTH_VOXELS)
+    inside = _inside(vertebra, 0.5)
+    gas = _pieces(vertebra, smooth, inside, value("fracture.cleft.gas_hu"), bone_hu)
+    taken = np.zeros_like(inside)
+    out = []
+    for piece, core in gas:
+        taken |= piece
+        out.append(_cavity(vertebra, piece, core, smooth, "gas"))
+    limit = min(value("fracture.lytic.core_hu"), bone_hu - value("fracture.cleft.contrast_hu"))
+    fluid_high = interval("fracture.cleft.fluid_hu")[1]
+    if limit >= value("fracture.cleft.floor_hu"):
+        near_gas = gaussian_filter(taken.astype(np.float32), 3) > 0.02
+        deep = _inside(vertebra, INNER_MM) & ~near_gas
+        for piece, core in _pieces(vertebra, smooth, deep, limit, bone_hu):
+            mean = float(smooth[core].mean())
+            if mean <= fluid_high:
+                out.append(_cavity(vertebra, piece, core, smooth, "fluid"))
+            elif bone_hu - mean >= value("fracture.lytic.contrast_hu"):
+                out.append(_cavity(vertebra, piece, core, smooth, "soft"))
+    return tuple(sorted(out, key=lambda c: -c.volume_ml))
+
+
+def _pieces(
+    vertebra: Vertebra, smooth: NDArray, where: NDArray, core_hu: float, bone_hu: float
+) -> list[tuple[NDArray, NDArray]]:
+    """Connected cores below `core_hu`, each grown to half way between its own density and bone."""
+    core = where & (smooth < core_hu)
+    pieces = cc3d.connected_components(core.astype(np.uint8), connectivity=6)
+    smallest = value("fracture.cleft.core_ml") * 1000 / vertebra.grid.voxel_mm3
+    sizes = np.bincount(pieces.ravel())
+    out: list[tuple[NDArray, NDArray]] = []
+    for number in np.nonzero(sizes >= smallest)[0]:
+        if number == 0:
+            continue
+        seed = pieces == number
+        half = (float(np.quantile(smooth[seed], 0.1)) + bone_hu) / 2
+        grown = cc3d.connected_components((where & (smooth < half)).astype(np.uint8), connectivity=6)
+        piece = grown == np.bincount(grown[seed]).argmax()
+        if not any((piece & other).any() for other, _ in out):
+            out.append((piece, seed))
+    return out
+
+
+def _cavity(
+    vertebra: Vertebra,
+    piece: NDArray,
+    core: NDArray,
+    smooth: NDArray,
+    content: Literal["gas", "fluid", "soft"],
+) -> Cavity:
+    z, y, x = (axis[index] for axis, index in zip(vertebra.axes_mm, np.nonzero(piece), strict=True))
+    spans = [float(np.quantile(v, 0.95) - np.quantile(v, 0.05)) for v in (x, y, z)]
+    return Cavity(
+        content=content,
+        volume_ml=float(piece.sum() * vertebra.grid.voxel_mm3 / 1000),
+        centre_mm=(float(x.mean()), float(y.mean()), float(z.mean())),
+        mean_hu=float(smooth[core].mean()),
+        flatness=spans[2] / max(spans[0], spans[1], 1e-6),
+        to_surface_mm=float(vertebra.bone_mm.array[piece].min()),
+        to_wall_mm=float((vertebra.wall.y_mm(z) - y).min()),
+    )
