@@ -24,8 +24,8 @@ FARTHEST_MM = 10.0  # numerics: half the height of the tallest pedicle; beyond i
 SEARCH_CENTRE_DEG = (12.0, 10.0)  # numerics: middle of the transverse and sagittal angles seen from T1 to L5
 SEARCH_WIDTH_DEG = 30.0  # numerics: either way of it, wider than any pedicle in the norms
 RIDGE_MM = 0.4  # numerics: half a voxel
-AXIS_REACH_MM = 5.0  # numerics: about half the length of a pedicle; further off lie body and processes
-UPRIGHT_SHARE = 0.25  # numerics: a tall pedicle is as deep over much of its height; this centres the axis in it
+AXIS_REACH_MM = 6.0  # numerics: about the length of a pedicle; steadiest between left and right of real spines
+UPRIGHT_SHARE = 0.05  # numerics: a tall pedicle is as deep over much of its height; this centres the axis in it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

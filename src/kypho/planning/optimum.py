@@ -23,7 +23,7 @@ __all__ = ["Certificate", "Corridor", "Goal", "Line", "Optimum", "Stack", "lipsc
 SAMPLE_MM = 0.5  # numerics: a unit-slope field changes by at most half of this between two samples
 TOLERANCE_MM = 0.08  # numerics: gap at which the search stops, inside the 0.1 mm that is promised
 NEARLY_MM = 1e-3  # numerics: what is worth it to this accuracy is worth it
-SEEDS = 2000  # numerics: random lines tried first; only speeds up the search, never changes the bound
+SEEDS = 800  # numerics: random lines tried first; only speeds up the search, never changes the bound
 MOST_BOXES = 600_000  # numerics: beyond this the open bound is reported as it stands
 
 HUGE = 1e9

@@ -24,7 +24,7 @@ Route = Literal["transpedicular", "extrapedicular"]
 
 LATERAL_GATE_MM = 6.0  # numerics: half the depth over which an extrapedicular needle may reach the body
 BESIDE_PEDICLE_MM = 2.5  # numerics: where that gate stands lateral of the pedicle's outer surface
-BEHIND_GATE_MM = 26.0  # numerics: how far behind the posterior wall a path is checked for bone and canal
+BEHIND_GATE_MM = 38.0  # numerics: how far behind the posterior wall a path is checked for bone and canal
 
 
 @dataclass(frozen=True, kw_only=True)

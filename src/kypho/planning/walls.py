@@ -27,7 +27,7 @@ OBSTACLES = ("organ", "bone")
 
 PITCH_MM = 0.75  # numerics: a distance field is nearly linear, so it needs no finer grid than the CT's pixel
 AHEAD_MM = 6.0  # numerics: room in front of the body, more than the anterior limit
-BEHIND_MM = 28.0  # numerics: from the posterior wall to behind the entry at the lamina and facet
+BEHIND_MM = 40.0  # numerics: from the posterior wall to behind the processes of the level above
 BESIDE_MM = 16.0  # numerics: lateral of the pedicles, room for the extrapedicular routes
 ABOVE_MM = 7.0  # numerics: beyond the endplates and the pedicles
 
