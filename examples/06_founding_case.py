@@ -103,6 +103,7 @@ def table() -> str:
         "|---|---|---|---|",
     ]
     lines += [f"| {item.id} | {item.name} | {item.state} | {len(item.events)} |" for item in CARE]
+    lines += ["", "![Timeline of the case](founding-case.png)", "", "![Trends](founding-case-trends.png)"]
     return "\n".join(lines) + "\n"
 
 

@@ -82,7 +82,7 @@ def test_clocks_run_until_the_second_event(case):
     (image, cut) = clocks(case.record, facts_of(case.record), now)
     assert (image.name, image.running, image.low_h, image.verdict) == ("onset to image", True, 2.5, "beyond")
     assert (cut.name, cut.running, cut.verdict) == ("onset to decompression", True, "within")
-    assert "Act now" in image.words()
+    assert "ACT NOW" in image.words()
 
 
 def test_clocks_stop_and_derive(case):

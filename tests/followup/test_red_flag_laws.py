@@ -152,6 +152,18 @@ def test_a_correction_replaces_what_it_points_at(case):
     assert case.status().findings_tier == "red"
 
 
+def test_a_correction_taken_back_leaves_the_original(case):
+    """Somebody corrects a grave finding away by mistake; taking the correction back brings the alarm back."""
+    grave = case.exam(motor=legs(5, left_L3=1))
+    mistake = case.exam(motor=legs(5), corrects=grave.id)
+    undo = case.add("retraction", "2024-02-28", reason="it was right", corrects=mistake.id)
+    assert case.status().findings_tier == "red+"
+    case.add("retraction", "2024-02-28", reason="no, it was not", corrects=undo.id)
+    assert case.status().findings_tier == "none"
+    case.add("retraction", "2024-02-28", reason="other patient", corrects=grave.id)
+    assert grave not in case.record.events
+
+
 def test_of_two_corrections_the_later_stands(case):
     wrong = case.exam(motor=legs(5, left_L3=1))
     case.exam(motor=legs(4), corrects=wrong.id)

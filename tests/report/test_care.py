@@ -1,6 +1,7 @@
 """CARE: thirty sub-rows, each traced, not recorded or contradictory; nothing is made up."""
 
 import importlib.util
+import stat
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,7 @@ def test_export_and_import_give_the_same_record(tmp_path):
             pytest.importorskip("fhir.resources")
         export_case(record, state, tmp_path / name)
         with Store(tmp_path / f"{name}.sqlite") as store:
+            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
             assert import_file(store, tmp_path / name) == ("care", 4, 0)
             assert store.record("care").history == record.history
             assert import_file(store, tmp_path / name) == ("care", 0, 4)

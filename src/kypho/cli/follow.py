@@ -108,11 +108,21 @@ def exam(
         "untestable": untestable,
         "text": text,
     }
-    put(
-        store,
-        case,
-        {"kind": "examination", "at": at, "role": role, "source": source, "corrects": corrects, **fields},
-    )
+    head = {"kind": "examination", "at": at, "role": role, "source": source, "corrects": corrects}
+    put(store, case, {**head, **fields})
+    _say_grade(fields)
+
+
+def _say_grade(fields: dict[str, Any]) -> None:
+    """Say on stderr how many AIS grades the scored muscles and dermatomes leave open."""
+    from kypho.followup.isncsci import classify, from_partial, verdict
+
+    columns = ("motor", "light_touch", "pin_prick")
+    if not any(fields[column] for column in columns):
+        return
+    sides = {side: {c: fields[c].get(side, {}) for c in columns} for side in ("right", "left")}
+    anal = {name: fields[name] for name in ("voluntary_anal_contraction", "deep_anal_pressure")}
+    typer.echo(f"ISNCSCI of this examination: {verdict(classify(from_partial({**sides, **anal})))}", err=True)
 
 
 def _ask_examination() -> dict[str, Any]:

@@ -45,9 +45,10 @@ class Clock:
         )
         mark = "" if self.confirmed else ", unconfirmed"
         state = "running" if self.running else "stopped"
-        act = " Act now: late is still of use." if self.running and self.verdict != "within" else ""
+        if self.running and self.verdict != "within":
+            state = "running, ACT NOW: late is still of use"
         window = f"window {self.window_h:g} h ({self.source}{mark})"
-        return f"{self.name}: {span}, {state}; {window}: {self.verdict}.{act}"
+        return f"{self.name}: {span}, {state}; {window}: {self.verdict}."
 
 
 def clocks(record: Record, facts: tuple[Fact, ...], now: datetime) -> tuple[Clock, ...]:

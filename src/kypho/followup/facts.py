@@ -69,7 +69,7 @@ def facts_of(record: Record) -> tuple[Fact, ...]:
     for maker in makers:
         found.extend(maker(record))
     found.extend(fact("deficit", 1, item.text, item.when, *item.events) for item in deficits(found))
-    return tuple(sorted(set(found), key=lambda f: (f.when.key, f.name, f.text, f.events)))
+    return tuple(sorted(found, key=lambda f: (f.when.key, f.name, f.text, f.events)))
 
 
 def deficits(facts: list[Fact] | tuple[Fact, ...]) -> list[Fact]:

@@ -14,7 +14,7 @@ from kypho.followup.facts_base import Fact, fact
 from kypho.followup.record import Record
 from kypho.followup.segments import DERMATOMES, LEG_MUSCLES, SIDES
 
-__all__ = ["FULL_STRENGTH", "legs_tested", "neuro_facts"]
+__all__ = ["FULL_STRENGTH", "Baseline", "legs_tested", "neuro_facts"]
 
 FULL_STRENGTH = 5
 FULL_SENSATION = 2

@@ -80,32 +80,49 @@ class Record:
 def fold(events: Iterable[Event]) -> Record:
     """Apply corrections and drop duplicates; the order in which events arrive does not matter.
 
-    Of several corrections of one event the one recorded last stands (ties: the larger id).
+    Of several corrections of one event the one recorded last stands (ties: the larger id). A retraction takes
+    back the event it points at; of a correction, so that what was corrected stands again.
     """
     unique: dict[str, Event] = {}
     for event in events:
         if event.id not in unique or event.recorded < unique[event.id].recorded:
             unique[event.id] = event
-    history = tuple(sorted(unique.values(), key=lambda e: (e.recorded, e.id)))
+    history = tuple(sorted(unique.values(), key=lambda e: (e.recorded.timestamp(), e.id)))
     if not history:
         raise ValueError("a record needs at least one event")
-    replacement: dict[str, Event] = {}
+    pointing: dict[str, list[Event]] = {}
     for event in history:
         if event.corrects in unique:
-            replacement[str(event.corrects)] = event
-    standing: dict[str, Event] = {}
+            pointing.setdefault(str(event.corrects), []).append(event)
+    standing: list[Event] = []
     first: dict[str, datetime] = {}
     for event in history:
-        if event.corrects in unique:
+        if event.corrects in unique or (event.id in pointing and _taken_back(event, pointing)):
             continue
-        last = event
-        while last.id in replacement:
-            last = replacement[last.id]
-        if last.kind != "retraction":
-            standing[last.id] = last
-            first[last.id] = event.recorded
-    order = sorted(standing.values(), key=_time_order)
+        last = _last_correction(event, pointing)
+        standing.append(last)
+        first[last.id] = event.recorded
+    order = sorted(standing, key=_time_order)
     return Record(case=history[0].case, events=tuple(order), history=history, first_recorded=first)
+
+
+def _taken_back(event: Event, pointing: dict[str, list[Event]]) -> bool:
+    """True if a retraction that itself stands points at the event."""
+    found = pointing.get(event.id, ())
+    return any(one.kind == "retraction" and not _taken_back(one, pointing) for one in found)
+
+
+def _last_correction(event: Event, pointing: dict[str, list[Event]]) -> Event:
+    """Follow the corrections that stand; one that was taken back gives way to what it replaced."""
+    while True:
+        found = [
+            one
+            for one in pointing.get(event.id, ())
+            if one.kind != "retraction" and not _taken_back(one, pointing)
+        ]
+        if not found:
+            return event
+        event = found[-1]
 
 
 def _time_order(event: Event) -> tuple[object, ...]:

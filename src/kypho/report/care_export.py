@@ -25,6 +25,8 @@ from kypho.report.timeline import TIER_COLOURS, timeline_figure, trends_figure
 
 __all__ = ["case_docx", "case_html", "export_case"]
 
+OWNER_ONLY = 0o600
+
 
 def export_case(record: Record, state: Status, out: Path) -> None:
     """Write the case; the end of the file's name says how. A file that cannot be finished is not left behind.
@@ -46,6 +48,7 @@ def export_case(record: Record, state: Status, out: Path) -> None:
     content = writers[out.suffix](record, state)
     part = out.with_name(out.name + ".part")
     try:
+        part.touch(mode=OWNER_ONLY)
         part.write_bytes(content)
         part.replace(out)
     except PermissionError:
