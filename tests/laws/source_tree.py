@@ -61,4 +61,4 @@ def imports(module: Module) -> list[tuple[str, int]]:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 found.append((inner if inner in module_names() else str(node.module), node.lineno))
-    return [(name, line) for name, line in found if name.split(".")[0] == "kypho"]
+    return sorted({(name, line) for name, line in found if name.split(".")[0] == "kypho"})

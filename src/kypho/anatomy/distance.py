@@ -11,7 +11,7 @@ from kypho.space import Grid, Volume
 
 __all__ = ["FAR_MM", "signed_distance", "smooth_distance"]
 
-FAR_MM = 1000.0
+FAR_MM = 1000.0  # numerics: farther than any two voxels of a vertebra
 """Distance given where there is no boundary at all: beyond any patient."""
 
 

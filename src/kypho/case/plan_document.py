@@ -13,7 +13,25 @@ from kypho.formats import CtInput
 from kypho.planning import LevelPlan, Needle, PlanSettings
 from kypho.planning.optimum import Certificate
 
-__all__ = ["PLAN_SCHEMA", "PlanDocument", "plan_document"]
+__all__ = [
+    "PLAN_SCHEMA",
+    "ApproachPart",
+    "CertificatePart",
+    "DepthPart",
+    "FramePart",
+    "InputPart",
+    "NeedlePart",
+    "PediclePart",
+    "PlanDocument",
+    "QualityPart",
+    "ReasonPart",
+    "RobustnessPart",
+    "RulePart",
+    "StagePart",
+    "StepPart",
+    "VertebraPart",
+    "plan_document",
+]
 
 PLAN_SCHEMA = "kypho.plan/1"
 

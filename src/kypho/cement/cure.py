@@ -12,7 +12,7 @@ from numba import njit
 from kypho.errors import SettingsError
 from kypho.evidence import value
 
-__all__ = ["Kinetics", "adiabatic_end_c", "half_time_s", "kinetics"]
+__all__ = ["Kinetics", "adiabatic_end_c", "advance_conversion", "conversion_rate", "half_time_s", "kinetics"]
 
 GAS_CONSTANT = 8.314462618
 KELVIN = 273.15
@@ -97,7 +97,12 @@ def _half_time(w, temperature_c, k0, energy, m, n, glass_k):
     return np.inf
 
 
-def adiabatic_end_c(law: Kinetics, capacity_j_kg_k: float, start_c: float, time_s: float = 7200.0) -> float:
+def adiabatic_end_c(
+    law: Kinetics,
+    capacity_j_kg_k: float,
+    start_c: float,
+    time_s: float = 7200.0,  # numerics: long past the end of the reaction
+) -> float:
     """Temperature that a lump without losses ends at."""
     return float(
         _adiabatic(

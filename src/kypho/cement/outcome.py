@@ -17,7 +17,7 @@ from kypho.space import Grid, Volume
 if TYPE_CHECKING:
     from kypho.cement.inject import _Injection
 
-__all__ = ["Frame", "Rehearsal", "Track", "first_crossing"]
+__all__ = ["Frame", "Rehearsal", "Track", "finish", "first_crossing"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

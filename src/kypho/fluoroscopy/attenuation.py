@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kypho import evidence
 
-__all__ = ["IDENTITY", "Attenuation", "beam", "hu_to_mu", "steel_per_mm"]
+__all__ = ["IDENTITY", "Attenuation", "attenuate", "beam", "hu_to_mu", "steel_per_mm"]
 
 PER_CM_TO_PER_MM = 0.1  # numerics: ten millimetres in a centimetre
 AIR_HU = -1000.0  # numerics: the definition of HU

@@ -18,7 +18,19 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["Certificate", "Corridor", "Goal", "Line", "Optimum", "Stack", "lipschitz", "maximise", "path_minima", "polish"]
+__all__ = [
+    "Certificate",
+    "Corridor",
+    "Goal",
+    "Line",
+    "Optimum",
+    "Stack",
+    "interpolate",
+    "lipschitz",
+    "maximise",
+    "path_minima",
+    "polish",
+]
 
 SAMPLE_MM = 0.5  # numerics: a unit-slope field changes by at most half of this between two samples
 TOLERANCE_MM = 0.08  # numerics: gap at which the search stops, inside the 0.1 mm that is promised
@@ -212,7 +224,9 @@ def _minima(lines, gate, target, fractions, values, first, inverse_pitch):  # ty
 
 
 @njit(cache=True, nogil=True)
-def _bounds(lines, halves, gate, target, fractions, values, first, inverse_pitch, slopes, offsets, needs, cap, floor):  # type: ignore[no-untyped-def]
+def _bounds(  # type: ignore[no-untyped-def]
+    lines, halves, gate, target, fractions, values, first, inverse_pitch, slopes, offsets, needs, cap, floor
+):
     """Per box: value at its middle, upper bound over it, and the share of the movement due to the gate.
 
     The value is -HUGE where the middle is not feasible; the bound is -HUGE where nothing in the box is
@@ -270,7 +284,9 @@ def path_minima(corridor: Corridor, lines: NDArray, stack: Stack) -> NDArray[np.
     )  # fmt: skip
 
 
-def maximise(corridor: Corridor, stack: Stack, goal: Goal, *, start: Line | None = None, seed: int = 0) -> Optimum:
+def maximise(
+    corridor: Corridor, stack: Stack, goal: Goal, *, start: Line | None = None, seed: int = 0
+) -> Optimum:
     """Maximise the goal over all lines of the corridor.
 
     Args:
@@ -310,10 +326,15 @@ def maximise(corridor: Corridor, stack: Stack, goal: Goal, *, start: Line | None
         keep = found[:, 1] > max(best + TOLERANCE_MM, goal.worth_mm - NEARLY_MM)
         open_bound = found[keep, 1]
         lines, halves = _split(lines[keep], halves[keep], found[keep, 2], corridor)
-    return Optimum(line=line if best > MISSED / 2 else None, certificate=_certificate(best, proven, cap, boxes, lines, open_bound))
+    return Optimum(
+        line=line if best > MISSED / 2 else None,
+        certificate=_certificate(best, proven, cap, boxes, lines, open_bound),
+    )
 
 
-def _certificate(best: float, proven: float, cap: float, boxes: int, lines: NDArray, open_bound: NDArray) -> Certificate:
+def _certificate(
+    best: float, proven: float, cap: float, boxes: int, lines: NDArray, open_bound: NDArray
+) -> Certificate:
     """What has been proven when the search stops."""
     feasible = best > MISSED / 2
     upper = max(best, proven) if feasible else -np.inf
@@ -350,7 +371,9 @@ def _climb(line: Line, step: float, merit: Merit) -> tuple[Line, float]:
 
 def _split(lines: NDArray, halves: NDArray, share: NDArray, corridor: Corridor) -> tuple[NDArray, NDArray]:
     """Halve each box along the side that moves the limiting point of its line most."""
-    sizes = np.linalg.norm([corridor.gate[1], corridor.gate[2], corridor.target[1], corridor.target[2]], axis=1)
+    sizes = np.linalg.norm(
+        [corridor.gate[1], corridor.gate[2], corridor.target[1], corridor.target[2]], axis=1
+    )
     weight = np.column_stack([share, share, 1 - share, 1 - share])
     axis = np.argmax(halves * sizes * (np.abs(weight) + 0.05), axis=1)
     row = np.arange(len(lines))
@@ -361,7 +384,9 @@ def _split(lines: NDArray, halves: NDArray, share: NDArray, corridor: Corridor) 
     return np.concatenate([lines - shift, lines + shift]), np.concatenate([smaller, smaller])
 
 
-def polish(corridor: Corridor, line: Line, stack: Stack, needs: Mapping[str, float], wish: NDArray[np.float64]) -> Line:
+def polish(
+    corridor: Corridor, line: Line, stack: Stack, needs: Mapping[str, float], wish: NDArray[np.float64]
+) -> Line:
     """Bring the tip as near to a wished local point as the needs allow; a compass search, not certified.
 
     Among equal tips the line through the middle of the gate wins.

@@ -20,7 +20,7 @@ from kypho.followup.labs import flag
 from kypho.report.follow_text import describe_event
 from kypho.report.follow_trends import TRENDS, Point
 
-__all__ = ["TIER_COLOURS", "save_timeline", "timeline_figure", "trends_figure"]
+__all__ = ["TIER_COLOURS", "Row", "save_timeline", "timeline_figure", "trends_figure"]
 
 TIER_COLOURS = {"note": "#56B4E9", "amber": "#E69F00", "red": "#D55E00", "red+": "#7A0019"}
 KIND_COLOURS = {
