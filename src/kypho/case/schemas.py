@@ -12,6 +12,7 @@ from kypho.errors import ChoiceNeededError
 __all__ = ["SCHEMAS", "json_schema"]
 
 SCHEMAS = {
+    "assessment": ("kypho.case.assessment", "AssessmentDocument", "assessment.json of `kypho assess`"),
     "event": ("kypho.followup.events", "Event", "one event of a follow-up record"),
     "evidence": ("kypho.evidence", "Record", "one evidence record"),
     "plan": ("kypho.case.plan_document", "PlanDocument", "plan.json of `kypho plan`"),

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from kypho.anatomy.labels import Labels
+from kypho.anatomy import Labels, Vertebra
 from kypho.phantoms.fractures import paint
 from kypho.phantoms.fractures.paint import Painter
 from kypho.phantoms.fractures.spec import FractureSpec
 from kypho.phantoms.fractures.warp import (
     BodyShape,
-    VertebraLike,
     body_shape,
     collapse_source,
     remaining_height,
@@ -50,7 +49,7 @@ class FracturedCase:
 def make_fracture(
     ct: Volume,
     labels: Labels,
-    vertebra: VertebraLike,
+    vertebra: Vertebra,
     spec: FractureSpec,
     *,
     slice_mm: float | None = None,
@@ -114,7 +113,7 @@ def _slab(grid: Grid, k: int, step: float, parts: int) -> Grid:
 
 
 def _source_points(
-    slab: Grid, vertebra: VertebraLike, shape: BodyShape, spec: FractureSpec
+    slab: Grid, vertebra: Vertebra, shape: BodyShape, spec: FractureSpec
 ) -> NDArray[np.float64]:
     """Local coordinates in the intact vertebra of every voxel of the slab, shape (n, 3)."""
     index = np.indices(slab.shape).reshape(3, -1).T
@@ -131,7 +130,7 @@ def _painted(
     values: NDArray,
     points: NDArray,
     slab: Grid,
-    vertebra: VertebraLike,
+    vertebra: Vertebra,
     shape: BodyShape,
     spec: FractureSpec,
     random: np.random.Generator,
@@ -170,7 +169,7 @@ def _painted(
     return values, node
 
 
-def _holes(painter: Painter, spec: FractureSpec, vertebra: VertebraLike) -> list[tuple[str, NDArray, float]]:
+def _holes(painter: Painter, spec: FractureSpec, vertebra: Vertebra) -> list[tuple[str, NDArray, float]]:
     """Every hole of the spec: name, mask, and the HU that fills it. Later ones lie over earlier ones."""
     holes: list[tuple[str, NDArray, float]] = []
     if spec.lesion:
@@ -222,7 +221,7 @@ def _numbers(labels: Labels, sources: dict[int, Volume], world: NDArray) -> NDAr
 
 
 def _truth(
-    vertebra: VertebraLike, shape: BodyShape, spec: FractureSpec, step: float, measured: dict[str, float]
+    vertebra: Vertebra, shape: BodyShape, spec: FractureSpec, step: float, measured: dict[str, float]
 ) -> dict[str, Any]:
     """What is exactly true of the synthetic case."""
     depth = shape.back_mm - shape.front_mm

@@ -9,17 +9,15 @@ coordinates are local mm of the vertebra (left, posterior, superior).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kypho.anatomy import Vertebra
 from kypho.phantoms.fractures.spec import Collapse, Retropulsion
-from kypho.space import Frame, Volume
 
 __all__ = [
     "BodyShape",
-    "VertebraLike",
     "body_shape",
     "collapse_source",
     "remaining_height",
@@ -39,23 +37,6 @@ DISC_MM = 3.0
 BULGE_HALF_WIDTH_MM, BULGE_HALF_HEIGHT_MM = 9.0, 6.0
 BULGE_FRONT_MM, BULGE_BACK_MM = 10.0, 13.0
 """A bulge of the wall dies out over this much bone before it and this much canal behind it."""
-
-
-class VertebraLike(Protocol):
-    """What is needed of a vertebra model (`kypho.anatomy.Vertebra` has it)."""
-
-    level: str
-    frame: Frame
-    bone_mm: Volume
-    canal_mm: Volume
-    wall: Any
-    inferior: Any
-    superior: Any
-    pedicles: Any
-
-    @property
-    def body_box_mm(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Corners of the body."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +68,7 @@ class BodyShape:
         return (self.front_mm + self.back_mm) / 2
 
 
-def body_shape(vertebra: VertebraLike) -> BodyShape:
+def body_shape(vertebra: Vertebra) -> BodyShape:
     """The planes and edges of a vertebra model."""
     low, high = vertebra.body_box_mm
     return BodyShape(

@@ -1,0 +1,114 @@
+"""`kypho assess`: what the fracture and the bone say before anyone punctures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["assess"]
+
+STEPS = ("read the CT", "read the labels", "vertebra model", "assessment", "report", "files")
+
+
+def assess(
+    ct: Annotated[Path, typer.Argument(help="CT: DICOM folder, zip of DICOM, NIfTI, NRRD or MHA.")],
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="Labels: NIfTI, NRRD, DICOM SEG or a folder of masks.")
+    ] = None,
+    scheme: Annotated[
+        str, typer.Option("--scheme", help="auto, totalsegmentator, verse, or a JSON map of names.")
+    ] = "auto",
+    level: Annotated[str | None, typer.Option("--level", help="T7. Without it: list them.")] = None,
+    series: Annotated[str | None, typer.Option("--series", help="SeriesInstanceUID to use.")] = None,
+    procedure: Annotated[str, typer.Option("--procedure", help="pkp or pvp.")] = "pkp",
+    detection: Annotated[
+        str, typer.Option("--detection", help="How leaks would be looked for: ct or mixed.")
+    ] = "ct",
+    volume: Annotated[float | None, typer.Option("--volume", help="Cement meant to be used, mL.")] = None,
+    viscosity: Annotated[str | None, typer.Option("--viscosity", help="low or high; else unknown.")] = None,
+    metastasis: Annotated[
+        bool, typer.Option("--metastasis", help="Known metastasis: its own model.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Case folder; kypho-LEVEL by default.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print assessment.json.")] = False,
+) -> None:
+    """Measure a fractured level: heights, walls, cleft, bone, and the leak risk they bring."""
+    from kypho.anatomy import build_vertebra
+    from kypho.anatomy.segmenters import find_labels
+    from kypho.case.assessment import assess_case, assessment_document
+    from kypho.case.folder import case_folder, write_json
+    from kypho.case.manifest import manifest
+    from kypho.cli.progress import Steps
+    from kypho.errors import ChoiceNeededError
+    from kypho.formats import read_ct, read_labels
+    from kypho.report.assessment import headline, render_assessment
+
+    known = _known(procedure, detection, volume, viscosity, metastasis)
+    with Steps(len(STEPS), quiet=as_json) as steps:
+        with steps.step("read the CT"):
+            image = read_ct(ct, series=series)
+        with steps.step("read the labels"):
+            found = (
+                read_labels(labels, scheme=scheme, ct=image.volume) if labels else find_labels(image.volume)
+            )
+        if level is None:
+            present = ", ".join(found.labels.levels()) or "none"
+            raise ChoiceNeededError(f"levels found: {present}. Choose one with --level")
+        found.labels.require_level(level.upper())
+        with steps.step("vertebra model"):
+            vertebra = build_vertebra(image.volume, found.labels, level.upper())
+        with steps.step("assessment"):
+            result = assess_case(image, found, vertebra, known=known)
+        document = assessment_document(result)
+        folder = out or Path(f"kypho-{level.upper()}")
+        with case_folder(folder) as staging:
+            with steps.step("report"):
+                render_assessment(result, document, staging)
+            with steps.step("files"):
+                write_json(staging / "assessment.json", document.model_dump(mode="json", by_alias=True))
+            write_json(
+                staging / "assessment.manifest.json",
+                manifest(
+                    command="assess",
+                    inputs={"ct": image.sha256, "labels": found.sha256},
+                    settings={"level": level.upper(), "procedure": procedure, "detection": detection},
+                    timings_s=steps.timings_s,
+                    outputs=[p for p in staging.rglob("*") if p.is_file() and ".replaced-" not in str(p)],
+                    folder=staging,
+                    notes=document.notes,
+                ),
+            )
+    if as_json:
+        typer.echo(document.model_dump_json(by_alias=True))
+        return
+    typer.echo(f"{document.level}: {headline(document)}")
+    if document.risk.any is not None:
+        e = document.risk.any
+        typer.echo(
+            f"  Any leak: {e.band} of {100 * e.baseline:.0f} % "
+            f"({100 * (e.interval.low or 0):.0f} to {100 * (e.interval.high or 0):.0f} %); no prediction"
+        )
+    typer.echo(f"Report: {folder / 'assessment.html'}")
+    typer.echo("Research and education; not a medical device.")
+
+
+def _known(procedure: str, detection: str, volume: float | None, viscosity: str | None, metastasis: bool):  # type: ignore[no-untyped-def]
+    """The risk inputs stated on the command line."""
+    from kypho.errors import SettingsError
+    from kypho.risk import RiskInputs
+
+    if procedure not in ("pkp", "pvp"):
+        raise SettingsError(f"--procedure must be pkp or pvp, got {procedure!r}")
+    if detection not in ("ct", "mixed"):
+        raise SettingsError(f"--detection must be ct or mixed, got {detection!r}")
+    if viscosity not in (None, "low", "high"):
+        raise SettingsError(f"--viscosity must be low or high, got {viscosity!r}")
+    return RiskInputs(
+        procedure=procedure,  # type: ignore[arg-type]  # checked above
+        detection=detection,  # type: ignore[arg-type]  # checked above
+        population="metastasis" if metastasis else "osteoporotic",
+        volume_ml=volume,
+        low_viscosity=None if viscosity is None else viscosity == "low",
+    )
