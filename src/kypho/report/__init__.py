@@ -1,1 +1,1 @@
-
+"""Reports: text, figures, pages and the case written up."""
