@@ -8,6 +8,8 @@ from importlib.resources import files
 import pytest
 from program import kypho, one_line
 
+from kypho.case.schemas import SCHEMAS
+
 HEAVY = ("numpy", "scipy", "SimpleITK", "numba", "matplotlib", "pydicom", "nibabel", "sqlalchemy")
 CT = str(files("kypho.formats").joinpath("sample/t5-t9_ct.nii.gz"))
 LABELS = str(files("kypho.formats").joinpath("sample/t5-t9_labels.nii.gz"))
@@ -89,7 +91,7 @@ def test_a_mistake_inside_is_one_line_too(tmp_path):
     assert "KYPHO_DEBUG=1" in line
 
 
-@pytest.mark.parametrize("name", ["event", "evidence", "plan", "red-flag"])
+@pytest.mark.parametrize("name", SCHEMAS)
 def test_schemas_are_json_schemas(tmp_path, name):
     from jsonschema import Draft202012Validator
 
