@@ -63,7 +63,9 @@ def inflate(
     room = field.mask("cancellous", "basivertebral", "track")
     index = np.rint(field.grid.to_index(centre_mm)).astype(int)
     if np.any(index < 0) or np.any(index >= field.grid.shape) or not room[tuple(index)]:
-        raise SettingsError(f"balloon centre {np.round(np.asarray(centre_mm), 1)} lies outside cancellous bone; move it")
+        raise SettingsError(
+            f"balloon centre {np.round(np.asarray(centre_mm), 1)} lies outside cancellous bone; move it"
+        )
     solid = 1 - field.porosity
     pressure = value("cement.balloon.bone_kpa") * (solid / value("cement.permeability_reference_bvtv")) ** 2
     order = _growth_order(field, np.asarray(centre_mm, dtype=float), solid, room)

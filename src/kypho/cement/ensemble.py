@@ -31,7 +31,18 @@ from kypho.evidence import value
 
 __all__ = ["CANAL_ROUTES", "Ensemble", "Interval", "Member", "run_ensemble", "wilson"]
 
-INPUTS = ("permeability", "viscosity", "marrow", "cortex", "veins", "porosity", "start", "tip_1", "tip_2", "tip_3")
+INPUTS = (
+    "permeability",
+    "viscosity",
+    "marrow",
+    "cortex",
+    "veins",
+    "porosity",
+    "start",
+    "tip_1",
+    "tip_2",
+    "tip_3",
+)
 CANAL_ROUTES = ("canal_epidural", "canal_intradural")
 WORKERS = 2
 
@@ -153,7 +164,9 @@ def run_ensemble(
 
     def one(n: int) -> Member:
         numba.set_num_threads(1)
-        return _member(bone, needles, cement, schedule, quiet, draws[n], np.random.default_rng([seed, n]), left)
+        return _member(
+            bone, needles, cement, schedule, quiet, draws[n], np.random.default_rng([seed, n]), left
+        )
 
     done = []
     with ThreadPoolExecutor(_workers()) as pool:
@@ -214,9 +227,13 @@ def _perturbed(bone: BoneField, z: dict[str, float], spread: dict, random: np.ra
     hard = bone.mask("cortex", "endplate")
     paths = bone.mask("basivertebral", "venous", "breach", "track")
     k = bone.permeability_m2.copy()
-    texture = gaussian_filter(random.standard_normal(bone.grid.shape), value("cement.texture_mm") / bone.grid.spacing_mm[0])
+    texture = gaussian_filter(
+        random.standard_normal(bone.grid.shape), value("cement.texture_mm") / bone.grid.spacing_mm[0]
+    )
     texture *= spread["texture_log10"] / max(float(texture.std()), 1e-12)
-    k[:, soft] *= (10 ** (spread["permeability_log10"] * z["permeability"] + texture[soft])).astype(np.float32)
+    k[:, soft] *= (10 ** (spread["permeability_log10"] * z["permeability"] + texture[soft])).astype(
+        np.float32
+    )
     k[:, hard] *= np.float32(10 ** (spread["cortex_log10"] * z["cortex"]))
     k[:, paths] *= np.float32(10 ** (spread["vein_log10"] * z["veins"]))
     porosity = bone.porosity.copy()
@@ -252,7 +269,8 @@ def _summary(members: tuple[Member, ...], seed: int, volume_ml: float) -> Ensemb
     threshold, limit = value("cement.leak_threshold_ml"), value("cement.safe_probability")
     volumes = np.linspace(0, volume_ml, 61)
     leak = {
-        route: np.array([[m.leaks(route, v, threshold) for v in volumes] for m in members]) for route in ROUTES
+        route: np.array([[m.leaks(route, v, threshold) for v in volumes] for m in members])
+        for route in ROUTES
     }
     leak["canal"] = leak["canal_epidural"] | leak["canal_intradural"]
     leak["any"] = np.any([leak[route] for route in ROUTES], axis=0)
@@ -290,7 +308,9 @@ def _drivers(members: tuple[Member, ...], volume_ml: float) -> dict[str, float] 
     y = rankdata(leak)
     names = [*(name for name in INPUTS if not name.startswith("tip")), "tip"]
     columns = {
-        name: [rankdata([m.inputs[i] for m in members]) for i in INPUTS if i == name or i.startswith(f"{name}_")]
+        name: [
+            rankdata([m.inputs[i] for m in members]) for i in INPUTS if i == name or i.startswith(f"{name}_")
+        ]
         for name in names
     }
     r2 = {}

@@ -33,7 +33,9 @@ __all__ = ["inject"]
 AGE, WARMTH, CURE = 0, 1, 2
 """The tracers that travel with the cement: minutes at 25 C, degrees, conversion."""
 
-EDGES = np.array([(z, y, x) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1) if abs(z) + abs(y) + abs(x) == 2])
+EDGES = np.array(
+    [(z, y, x) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1) if abs(z) + abs(y) + abs(x) == 2]
+)
 EDGE_RADIUS = 1.44185
 """Around a point source the twelve cells across an edge have the exact pressure at this many cell sizes:
 ``1 / (4 pi g)`` with the cubic lattice's Green's function g = 0.055191 at (1, 1, 0). Peaceman's well radius,

@@ -262,7 +262,9 @@ def _drill(
     near = (off < reach) & (t > -1.0) & (t < length)
     soft = bone & near & (region != CODES["basivertebral"])
     region[soft] = CODES["track"]
-    steel = (off < track.radius_mm - 0.25 * scene.spacing_mm) & (t > -1.0) & (t < length - 2 * scene.spacing_mm)
+    steel = (
+        (off < track.radius_mm - 0.25 * scene.spacing_mm) & (t > -1.0) & (t < length - 2 * scene.spacing_mm)
+    )
     region[steel & (bone | (scene.inside > 0))] = CODES["cannula"]
     walls = shell & near & binary_dilation(scene.inside > 0, iterations=round(2.0 / scene.spacing_mm))
     in_canal = near & (scene.inside > 0)

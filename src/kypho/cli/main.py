@@ -7,12 +7,15 @@ import sys
 
 import typer
 
+from kypho.cli.assess import assess
 from kypho.cli.codes import EXIT_INTERRUPTED, EXIT_UNEXPECTED
 from kypho.cli.doctor import doctor
 from kypho.cli.follow import follow_app
 from kypho.cli.import_case import import_case
 from kypho.cli.isncsci import isncsci
+from kypho.cli.phantom import phantom
 from kypho.cli.plan import plan
+from kypho.cli.rehearse import rehearse
 from kypho.cli.sample import sample
 from kypho.cli.schema import schema
 from kypho.cli.view_angles import view_angles
@@ -36,9 +39,12 @@ def _root() -> None:
     """Shared entry; keeps `kypho` a group even with one command."""
 
 
+app.command()(assess)
 app.command()(doctor)
 app.command()(isncsci)
+app.command()(phantom)
 app.command()(plan)
+app.command()(rehearse)
 app.command()(sample)
 app.command()(schema)
 app.command()(view_angles)

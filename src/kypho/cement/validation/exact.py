@@ -88,7 +88,12 @@ def _ball_field(case: Sphere, spacing_mm: float) -> BoneField:
 
 
 def _run(
-    field: BoneField, case: Sphere, volume_ml: float, cement: Cement, settings: Settings, bore_mm: float | None = None
+    field: BoneField,
+    case: Sphere,
+    volume_ml: float,
+    cement: Cement,
+    settings: Settings,
+    bore_mm: float | None = None,
 ) -> Rehearsal:
     needle = Needle(
         tip_mm=np.zeros(3), cannula=Cannula(bore_mm=2 * (bore_mm or case.inner_mm), length_mm=1.0)
@@ -154,12 +159,22 @@ def cylinder(spacing_mm: tuple[float, ...] = (1.0, 0.5), volume_ml: float = 2.0)
         inner = replace(case, inner_mm=3.0)  # numerics: clear of the source's own cells
         at_ml = float(result.injected_ml[-2]) - core
         front = case.front_mm(at_ml)
-        shells = case.cement_pa_s * np.log(front / inner.inner_mm) + case.marrow_pa_s * np.log(case.outer_mm / front)
-        exact = case.flow_ml_s * 1e-6 / (2 * np.pi * case.permeability_m2 * case.height_mm * 1e-3) * shells * 1e-3
+        shells = case.cement_pa_s * np.log(front / inner.inner_mm) + case.marrow_pa_s * np.log(
+            case.outer_mm / front
+        )
+        exact = (
+            case.flow_ml_s * 1e-6 / (2 * np.pi * case.permeability_m2 * case.height_mm * 1e-3) * shells * 1e-3
+        )
         measured = float(sample_at(result.pressure, 3.0 * ring).mean())
         errors.append(float(np.sqrt(np.mean((radii - expected) ** 2))))
         checks += [
-            near(3, f"cylinder, front radius, rms, mm (h {h:g})", 0.0, errors[-1], absolute=max(h / 2, 0.01 * expected)),
+            near(
+                3,
+                f"cylinder, front radius, rms, mm (h {h:g})",
+                0.0,
+                errors[-1],
+                absolute=max(h / 2, 0.01 * expected),
+            ),
             near(3, f"cylinder, pressure at 3 mm over exact (h {h:g})", 1.0, measured / exact, relative=0.02),
         ]
     checks.append(within(3, "cylinder, order of convergence of the front", 1.0, np.inf,
@@ -178,7 +193,9 @@ def power_law(spacing_mm: float = 0.75) -> list[Check]:
         at_ml = float(result.injected_ml[-2]) - 4 / 3 * np.pi * 4.0**3 * case.porosity * 1e-3
         exact = replace(law, inner_mm=4.0).pressure_kpa(at_ml)  # numerics: clear of the source's own cells
         measured = float(sample_at(result.pressure, 4.0 * _directions(200)).mean())
-        checks.append(near(3, f"power law n {index}, pressure at 4 mm over exact", 1.0, measured / exact, relative=0.02))
+        checks.append(
+            near(3, f"power law n {index}, pressure at 4 mm over exact", 1.0, measured / exact, relative=0.02)
+        )
     return checks
 
 
@@ -228,13 +245,22 @@ def anisotropy(spacing_mm: float = 1.0) -> list[Check]:
         field = homogeneous_field(grid, permeability_m2=(4e-8, 4e-8 * ratio, 4e-8), porosity=0.9)
         result = _run(field, Sphere(), 4.0, newtonian(100.0), FLOW)
         posterior, superior = front_radii(
-            np.asarray(result.cement.array), 0.9, grid, np.zeros(3), np.array([[0.0, 1, 0], [0.0, 0, 1]]), 17.0
+            np.asarray(result.cement.array),
+            0.9,
+            grid,
+            np.zeros(3),
+            np.array([[0.0, 1, 0], [0.0, 0, 1]]),
+            17.0,
         )
         checks.append(near(7, f"plume axis ratio, {name} anisotropy {ratio:.3g}", ellipsoid_axis_ratio(ratio),
                            posterior / superior, absolute=0.1))  # fmt: skip
     bvtv = np.linspace(0.07, 0.13, 25)
     middle = float(np.log10(permeability(bvtv)).mean() - np.log10(value("cement.permeability_si_m2")))
-    checks.append(near(7, "mean log10 k at BV/TV 7-13 % over Baroud's SI cores", 0.0, middle, absolute=0.3, kind="bench"))
+    checks.append(
+        near(
+            7, "mean log10 k at BV/TV 7-13 % over Baroud's SI cores", 0.0, middle, absolute=0.3, kind="bench"
+        )
+    )
     return checks
 
 
@@ -245,7 +271,9 @@ def marrow_criterion(spacing_mm: float = 0.75) -> list[Check]:
         case = replace(Sphere(), cement_pa_s=10.0 * ratio, marrow_pa_s=10.0, outer_mm=12.0)
         half = int(np.ceil(case.outer_mm / spacing_mm)) + 1
         n = 2 * half + 1
-        grid = Grid.axis_aligned((1, n, n), (10.0, spacing_mm, spacing_mm), (-half * spacing_mm,) * 2 + (0.0,))
+        grid = Grid.axis_aligned(
+            (1, n, n), (10.0, spacing_mm, spacing_mm), (-half * spacing_mm,) * 2 + (0.0,)
+        )
         axis = (np.arange(n) - half) * spacing_mm
         radius = np.sqrt(axis[:, None] ** 2 + axis**2)[None]
         field = homogeneous_field(
@@ -293,7 +321,15 @@ def spreading(spacing_mm: float = 1.0) -> list[Check]:
     p = np.corrcoef(exact, result.tip_kpa[at])[0, 1]
     note = "the foam's own curves are not at hand: the trend is checked, not the experiment"
     return [
-        within(11, "R2 of spreading distance on the cube root of volume", 0.86, np.inf, r * r, kind="own", note=note),
+        within(
+            11,
+            "R2 of spreading distance on the cube root of volume",
+            0.86,
+            np.inf,
+            r * r,
+            kind="own",
+            note=note,
+        ),
         within(11, "R2 of pressure on the exact law", 0.90, np.inf, p * p, kind="own", note=note),
     ]
 
@@ -307,7 +343,12 @@ def kinetics_table() -> list[Check]:
         for kelvin, seconds in ((310.0, warm), (296.0, cool)):
             checks.append(near(6, f"set {name}, half conversion at {kelvin:g} K, s", seconds,
                                half_time_s(law, kelvin - 273.15), relative=0.01, kind="own"))  # fmt: skip
-    for name, capacity, end in (("C", 1460.0, 91.0), ("B", 1460.0, 107.0), ("C", 630.0, 182.0), ("B", 630.0, 218.0)):
+    for name, capacity, end in (
+        ("C", 1460.0, 91.0),
+        ("B", 1460.0, 107.0),
+        ("C", 630.0, 182.0),
+        ("B", 630.0, 218.0),
+    ):
         measured = adiabatic_end_c(kinetics(name), capacity, 23.0, time_s=86400.0)  # numerics: until it ends
         checks.append(near(6, f"set {name}, adiabatic end at {capacity:g} J/kgK, C", end, measured, absolute=1.0,
                            kind="own"))  # fmt: skip
@@ -341,8 +382,20 @@ def conduction(spacing_mm: tuple[float, ...] = (1.5, 1.0)) -> list[Check]:
         at = (np.abs(r - radius) < 1.0) | (np.abs(r - radius - 5) < 1.0)
         exact = np.array([heated_sphere(radius, x, 120.0, 2.15e-7) for x in r[at]])
         errors.append(float(np.sqrt(np.mean((state.temperature_c[at] - exact) ** 2))))
-    checks.append(within(6, f"hot ball, rms error over start temperature (h {spacing_mm[-1]:g})", -np.inf, 0.005, errors[-1]))
-    checks.append(within(6, "hot ball, order of convergence", 1.0, np.inf, order_of_convergence(list(spacing_mm), errors)))
+    checks.append(
+        within(
+            6,
+            f"hot ball, rms error over start temperature (h {spacing_mm[-1]:g})",
+            -np.inf,
+            0.005,
+            errors[-1],
+        )
+    )
+    checks.append(
+        within(
+            6, "hot ball, order of convergence", 1.0, np.inf, order_of_convergence(list(spacing_mm), errors)
+        )
+    )
     cold, hot = Material(conductivity=0.43, density=1000.0, capacity=2000.0), Material(conductivity=0.17, density=1100.0, capacity=1460.0)  # fmt: skip
     state = _passive((1, 1, 400), (10.0, 10.0, 1e-4), cold)
     state.conductivity[..., :200], state.volumetric[..., :200] = hot.conductivity, hot.volumetric

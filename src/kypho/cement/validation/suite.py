@@ -1,2 +1,4 @@
-BENCHMARKS={}
+BENCHMARKS = {}
+
+
 def run_benchmarks(): ...
