@@ -36,8 +36,7 @@ ALLOWED["cli"] = ALLOWED["report"] | {"report"}
 EXCEPTIONS = {
     ("formats", "kypho.anatomy.labels"): "label files become the label volume that anatomy defines",
     ("formats", "kypho.anatomy.schemes"): "label numbers are read by the schemes that anatomy defines",
-    ("phantoms", "kypho.anatomy"): "virtual fractures are drawn into a modelled vertebra",
-    ("phantoms", "kypho.anatomy.labels"): "virtual fractures are drawn into labelled spines",
+    ("phantoms", "kypho.anatomy"): "virtual fractures are drawn into a labelled, modelled vertebra",
     ("anatomy.segmenters", "kypho.formats.labels"): "an adapter reads the label files its program wrote",
     ("anatomy.segmenters", "kypho.formats.nifti"): "the program takes the CT as a NIfTI file",
     ("planning", "kypho.fluoroscopy.carm"): "the AP/lateral rule is judged in C-arm geometry",
