@@ -27,7 +27,7 @@ from kypho.fracture import Assessment, assess_level
 from kypho.phantoms.fractures import make_fracture, random_spec
 
 SLICES_MM = (1.0, 1.5, 2.5)
-BOX_MM = np.array([[-46.0, -34.0, -42.0], [46.0, 72.0, 42.0]])
+BOX_MM = np.array([[-46.0, -34.0, -54.0], [46.0, 70.0, 54.0]])
 SITES = ("anterior", "middle", "posterior")
 
 
@@ -70,7 +70,8 @@ def one(job: tuple[str, str, str, int | None]) -> dict[str, Any]:
             index = ct.grid.to_index(vertebra.frame.to_world(corners))
             start = np.maximum(np.floor(index.min(axis=0)).astype(int), 0)
             stop = np.minimum(np.ceil(index.max(axis=0)).astype(int) + 1, ct.grid.shape)
-            thickness = SLICES_MM[seed % len(SLICES_MM)]
+            # The division makes every level meet every thickness, however many levels there are.
+            thickness = SLICES_MM[(seed + seed // 42) % len(SLICES_MM)]
             case = make_fracture(
                 ct, labels, vertebra, random_spec(seed), slice_mm=thickness, grid=ct.grid.crop(start, stop)
             )
@@ -105,8 +106,7 @@ def run(ct: str, labels: str, fractures: int, workers: int, cache_file: Path) ->
 
         work(jobs)
         whole = [r["level"] for r in done if r["seed"] is None and "refused" not in r]
-        # 7 is prime to the three thicknesses, so every level meets every thickness.
-        work([(ct, labels, whole[(seed * 7) % len(whole)], seed) for seed in range(fractures)])
+        work([(ct, labels, whole[seed % len(whole)], seed) for seed in range(fractures)])
     return done
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kypho.anatomy import Labels, Side, Vertebra
-from kypho.anatomy.quality import quality_of
+from kypho.anatomy.quality import inside_scan, quality_of
 from kypho.errors import KyphoError
 from kypho.evidence import value
 from kypho.fracture.bone import OtherLevels, density_findings, other_levels
@@ -140,15 +140,24 @@ def _neighbours(
             out.append(None)
             notes.append(f"no level {where} in the labels")
             continue
-        failed = [check.reason for check in quality_of(labels, name) if not check.passed]
-        try:
-            columns = None if failed else neighbour_columns(ct, labels, name, vertebra.frame.superior)
-        except KyphoError as error:
-            columns, failed = None, [str(error)]
+        columns, failed = _neighbour(ct, labels, name, vertebra)
         if failed:
             notes.append(f"{name} is not used for comparison: {'; '.join(failed)}")
         out.append(columns)
     return out[0], out[1], tuple(notes)
+
+
+def _neighbour(ct: Volume, labels: Labels, name: str, vertebra: Vertebra) -> tuple[Columns | None, list[str]]:
+    """Columns of one neighbour, or the reasons why it cannot be compared with."""
+    failed = [check.reason for check in quality_of(labels, name) if not check.passed]
+    if failed:
+        return None, failed
+    try:
+        columns = neighbour_columns(ct, labels, name, vertebra.frame.superior)
+    except KyphoError as error:
+        return None, [str(error)]
+    whole = inside_scan(labels, name, columns.surface_mm())
+    return (columns, []) if whole.passed else (None, [whole.reason])
 
 
 def _blocked(foreign: float, slice_mm: float) -> str:

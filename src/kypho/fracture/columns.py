@@ -69,6 +69,12 @@ class Columns:
         """0 at the anterior edge, 1 at the posterior wall, shape (ny,)."""
         return (self.y_mm - self.front_mm) / self.depth_mm
 
+    def surface_mm(self) -> NDArray[np.float64]:
+        """LPS points (n, 3) of both endplates."""
+        y, x = np.meshgrid(self.y_mm, self.x_mm, indexing="ij")
+        ends = [np.stack([x, y, z], axis=-1)[np.isfinite(z)] for z in (self.top_mm, self.bottom_mm)]
+        return self.frame.to_world(np.concatenate(ends))
+
     def volume_ml(self) -> float:
         """Volume between the endplates, in front of the posterior wall."""
         return float(np.nansum(self.height_mm) * STEP_MM**2 / 1000)

@@ -10,7 +10,7 @@ from kypho.evidence import interval, value
 from kypho.fracture.cavity import Cavity
 from kypho.fracture.endplates import Pit
 from kypho.fracture.findings import Finding, graded
-from kypho.fracture.walls import Wall, basivertebral, openings, retropulsion
+from kypho.fracture.walls import Opening, Wall, basivertebral, openings, retropulsion
 
 __all__ = ["cavity_findings", "schmorl_finding", "wall_findings"]
 
@@ -48,7 +48,7 @@ def wall_findings(walls: Mapping[str, Wall], slice_mm: float, blocked: str) -> t
     """Cortical defects of the body, of its posterior wall, of the pedicles, and retropulsion."""
     posterior = _posterior(walls["posterior"], slice_mm, blocked)
     elsewhere = [walls[name] for name in ("anterior", "left", "right")]
-    cortical = _largest("cortical_defect", elsewhere, "fracture.wall.threshold_area_mm2", slice_mm, blocked)
+    cortical = _largest("cortical_defect", elsewhere, "fracture.cortex.threshold_area_mm2", slice_mm, blocked)
     if posterior.state == "present" and cortical.state != "present":
         cortical = Finding(**{**vars(posterior), "factor": "cortical_defect"})
     pedicles = [wall for name, wall in walls.items() if "pedicle" in name]
@@ -108,10 +108,10 @@ def _posterior(wall: Wall, slice_mm: float, blocked: str) -> Finding:
     if state == "present":
         best = max(rest, key=lambda o: o.defect_mm2)
         where = f"{best.third} third, {_side(best.across_mm)}"
-    elif open_mm2 > largest_foramen:
+    elif open_mm2 > largest_foramen + _area_error(largest_foramen, slice_mm):
         state, area, where = "present", open_mm2, "middle third, midline"
         how += "; larger than a basivertebral foramen can be"
-    elif open_mm2 > usual:
+    elif open_mm2 > usual or (open_mm2 >= limit and _empty(foramen)):
         state, area, where = "not_assessable", open_mm2, "middle third, midline"
         how += "; a wide basivertebral foramen and a defect at its place look alike"
     elif foramen:
@@ -130,6 +130,11 @@ def _posterior(wall: Wall, slice_mm: float, blocked: str) -> Finding:
         how=how,
         evidence=evidence,
     )
+
+
+def _empty(foramen: tuple[Opening, ...]) -> bool:
+    """Whether no trace of bone is left in an opening; the foramen's own rim leaves some."""
+    return min(o.left_of_density for o in foramen) < value("fracture.bvf.empty_fraction")
 
 
 def _side(across_mm: float) -> str:

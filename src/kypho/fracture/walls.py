@@ -92,8 +92,11 @@ class Opening:
 
     @property
     def defect_mm2(self) -> float:
-        """Area outside the usual outline of the basivertebral foramen."""
-        return self.area_mm2 - self.in_foramen_mm2
+        """Area less half of what lies in the usual outline of the basivertebral foramen.
+
+        Half, because it is not known whether the foramen was open there before.
+        """
+        return self.area_mm2 - self.in_foramen_mm2 / 2
 
 
 def body_walls(vertebra: Vertebra) -> Mapping[str, Wall]:
