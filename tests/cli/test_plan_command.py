@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import pty
+import re
 import resource
 import signal
 import subprocess
@@ -94,12 +95,9 @@ def test_no_output_names_the_patient(planned):
             content = path.read_bytes()
             shown[path.name] = gzip.decompress(content) if path.suffix == ".gz" else content
     for name, content in shown.items():
-        if name.endswith(".png") or name == "report.html":
-            # Chance makes no seven letters in a row in compressed pixels: at most 1e6 / 256**7 a file.
-            assert b"Secret^" not in content, name
-            assert b"SECRET-" not in content, name
-            continue
-        assert not [secret for secret in secrets if secret in content], name
+        # Pictures inside the report are base64, where six letters in a row may come about by chance.
+        text = re.sub(rb"data:image[^\"']*", b"", content)
+        assert not [secret for secret in secrets if secret in text], name
 
 
 def test_a_refusal_is_written_with_its_numbers(tmp_path):
