@@ -32,8 +32,18 @@ THICKNESS = (1.0, 1.25, 1.5, 2.0, 2.5)
 CEMENTS = ("cement BaSO4 30%", "cement ZrO2 45%", "cement BaSO4 20%", "cement ZrO2 30%")
 CONFUSERS = ("screw", "contrast", "calcification")
 SLOTS = (
-    "basivertebral", "cortical_canal", "intradural", "segmental", "paraspinal", "disc", "needle_track",
-    "foraminal", "systemic", "canal and beside", "tiny in canal", "inside only",
+    "basivertebral",
+    "cortical_canal",
+    "intradural",
+    "segmental",
+    "paraspinal",
+    "disc",
+    "needle_track",
+    "foraminal",
+    "systemic",
+    "canal and beside",
+    "tiny in canal",
+    "inside only",
 )
 NATIVE_FWHM_MM = 1.4
 
@@ -53,7 +63,13 @@ def recipe(number: int) -> tuple[PostopRecipe, float]:
         )
     elif slot == "tiny in canal":
         tiny = float(np.exp(rng.uniform(np.log(0.01), np.log(0.05))))
-        leaks = (Leak(route=str(rng.choice(["basivertebral", "cortical_canal", "intradural"])), side=side, volume_ml=tiny),)
+        leaks = (
+            Leak(
+                route=str(rng.choice(["basivertebral", "cortical_canal", "intradural"])),
+                side=side,
+                volume_ml=tiny,
+            ),
+        )
     elif slot == "inside only":
         leaks = ()
     else:
@@ -110,8 +126,11 @@ def findings(scene, parts, canal, cement_ml: float) -> dict:
         centre = scene.vertebra.frame.to_world(part.points_mm.mean(axis=0))
         rows.append(
             {
-                "route": routing.route, "likely": routing.likely, "side": routing.side,
-                "ml": [part.ml.value, part.ml.low, part.ml.high], "canal_ml": part.canal_ml,
+                "route": routing.route,
+                "likely": routing.likely,
+                "side": routing.side,
+                "ml": [part.ml.value, part.ml.low, part.ml.high],
+                "canal_ml": part.canal_ml,
                 "centre": [float(c) for c in centre],
             }
         )
@@ -120,8 +139,12 @@ def findings(scene, parts, canal, cement_ml: float) -> dict:
         "cement_ml": cement_ml,
         "parts": rows,
         "canal": {
-            "found": canal.found, "ml": canal.ml, "percent": [worst.value, worst.low, worst.high],
-            "side": canal.side, "state": canal.dura.state, "readable": canal.readable,
+            "found": canal.found,
+            "ml": canal.ml,
+            "percent": [worst.value, worst.low, worst.high],
+            "side": canal.side,
+            "state": canal.dura.state,
+            "readable": canal.readable,
         },
     }
 
@@ -133,7 +156,9 @@ def baseline(scene) -> dict:
     mask &= near
     numbers = split(scene, mask)
     fake = Segmentation(
-        cement=mask, metal=np.zeros_like(mask), doubtful=np.zeros_like(mask),
+        cement=mask,
+        metal=np.zeros_like(mask),
+        doubtful=np.zeros_like(mask),
         limits=Limits(cortex_hu=0, seed_hu=0, grow_bone_hu=0, grow_soft_hu=0, saturation_hu=3071),
     )
     parts, areas = [], np.zeros((3, mask.shape[0]))
@@ -148,19 +173,24 @@ def baseline(scene) -> dict:
         inside = ndimage.binary_dilation(numbers == 1, np.ones((3, 3, 3), bool)) & own
         parts.append(
             MeasuredPart(
-                mask=own, ml=Interval(value=ml, low=ml, high=ml), canal_ml=float(canal.sum() * scene.voxel_ml),
+                mask=own,
+                ml=Interval(value=ml, low=ml, high=ml),
+                canal_ml=float(canal.sum() * scene.voxel_ml),
                 points_mm=scene.local_mm[own],
                 inner_radius_mm=float(
                     ndimage.distance_transform_edt(own, sampling=scene.ct.grid.spacing_mm).max()
                 ),
                 exit_mm=scene.local_mm[inside].mean(axis=0).astype(float) if inside.any() else None,
-                bone_gap_mm=float(max(0.0, -scene.bone_mm[own].max())), peak_hu=3071.0,
+                bone_gap_mm=float(max(0.0, -scene.bone_mm[own].max())),
+                peak_hu=3071.0,
             )
         )
     zero = Interval(value=0, low=0, high=0)
     measured = Measured(inside=numbers == 1, inside_ml=zero, parts=tuple(parts), canal_mm2=areas)
     canal = read_canal(scene, fake, measured)
-    return findings(scene, [(p, route_of(scene, p)) for p in parts], canal, float(mask.sum() * scene.voxel_ml))
+    return findings(
+        scene, [(p, route_of(scene, p)) for p in parts], canal, float(mask.sum() * scene.voxel_ml)
+    )
 
 
 def plain_case(site: SyntheticSite, level: str, *, screw: bool) -> dict:
@@ -171,9 +201,13 @@ def plain_case(site: SyntheticSite, level: str, *, screw: bool) -> dict:
         image = site.ct
     result = check_leakage(image, site.labels, site.vertebra)
     return {
-        "level": level, "cement_ml": result.cement_ml.value, "parts": len(result.parts),
+        "level": level,
+        "cement_ml": result.cement_ml.value,
+        "parts": len(result.parts),
         "part_ml": sum(p.measured.ml.value for p in result.parts),
-        "canal": result.canal.found, "metal_ml": result.metal_ml or 0.0, "readable": result.canal.readable,
+        "canal": result.canal.found,
+        "metal_ml": result.metal_ml or 0.0,
+        "readable": result.canal.readable,
     }
 
 
@@ -201,7 +235,8 @@ def run_all(options: argparse.Namespace) -> None:
     labels = read_labels(options.labels, ct=ct).labels
     borders = (0, ct.grid.shape[0] - 1)
     levels = [
-        name for name in labels.levels()
+        name
+        for name in labels.levels()
         if not np.isin(np.nonzero(labels.mask(name).any(axis=(1, 2)))[0], borders).any()
     ]
     first, step = (int(n) for n in options.part.split("/"))
@@ -215,12 +250,20 @@ def run_all(options: argparse.Namespace) -> None:
             thickness = add_site(sites, ct, labels, levels[row], thickness)
             found = run_case(sites[thickness], drawn, thickness, levels[row])
             path.write_text(json.dumps(found), encoding="utf-8")
-            print(levels[row], number, SLOTS[number % len(SLOTS)], {k: round(v, 1) for k, v in found["seconds"].items()}, flush=True)
+            print(
+                levels[row],
+                number,
+                SLOTS[number % len(SLOTS)],
+                {k: round(v, 1) for k, v in found["seconds"].items()},
+                flush=True,
+            )
         for name, screw in (("plain", False), ("screw", True)):
             path = options.work / f"{name}_{levels[row]}.json"
             if not path.exists():
                 add_site(sites, ct, labels, levels[row], 2.5)
-                path.write_text(json.dumps(plain_case(sites[2.5], levels[row], screw=screw)), encoding="utf-8")
+                path.write_text(
+                    json.dumps(plain_case(sites[2.5], levels[row], screw=screw)), encoding="utf-8"
+                )
 
 
 def add_site(sites: dict[float, SyntheticSite], ct, labels, level: str, thickness: float) -> float:

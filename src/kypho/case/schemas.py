@@ -15,6 +15,7 @@ SCHEMAS = {
     "assessment": ("kypho.case.assessment", "AssessmentDocument", "assessment.json of `kypho assess`"),
     "event": ("kypho.followup.events", "Event", "one event of a follow-up record"),
     "evidence": ("kypho.evidence", "Record", "one evidence record"),
+    "leakage": ("kypho.case.leakage_document", "LeakageDocument", "leakage.json of `kypho check`"),
     "plan": ("kypho.case.plan_document", "PlanDocument", "plan.json of `kypho plan`"),
     "red-flag": ("kypho.followup.rules", "Rule", "one red-flag rule"),
 }

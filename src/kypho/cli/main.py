@@ -8,6 +8,7 @@ import sys
 import typer
 
 from kypho.cli.assess import assess
+from kypho.cli.check import check
 from kypho.cli.codes import EXIT_INTERRUPTED, EXIT_UNEXPECTED
 from kypho.cli.doctor import doctor
 from kypho.cli.follow import follow_app
@@ -40,6 +41,7 @@ def _root() -> None:
 
 
 app.command()(assess)
+app.command()(check)
 app.command()(doctor)
 app.command()(isncsci)
 app.command()(phantom)

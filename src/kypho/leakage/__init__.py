@@ -4,6 +4,7 @@ from kypho.leakage.actions import Action
 from kypho.leakage.canal import CanalFinding, CanalSlice, DuraReading
 from kypho.leakage.check import Leakage, LeakPart, check_leakage
 from kypho.leakage.inside import InsideFinding
+from kypho.leakage.mri import MriReading, compression_percent, read_mri
 from kypho.leakage.parts import Interval
 from kypho.leakage.routes import ROUTES
 
@@ -17,5 +18,8 @@ __all__ = [
     "Interval",
     "LeakPart",
     "Leakage",
+    "MriReading",
     "check_leakage",
+    "compression_percent",
+    "read_mri",
 ]

@@ -31,7 +31,9 @@ class Action:
     confirmed: bool
 
 
-def actions_for(level: str, canal: CanalFinding, routings: Sequence[Routing], doubtful_in_canal: int) -> tuple[Action, ...]:
+def actions_for(
+    level: str, canal: CanalFinding, routings: Sequence[Routing], doubtful_in_canal: int
+) -> tuple[Action, ...]:
     """Actions for the findings of one level, the most urgent first."""
     found = []
     if canal.found:
@@ -39,15 +41,19 @@ def actions_for(level: str, canal: CanalFinding, routings: Sequence[Routing], do
     if not canal.readable:
         found.append(
             _action(
-                "MRI of the level (or CT with metal-artefact reduction)", "soon",
-                "streaks or metal hide part of the canal; absence of a leak cannot be stated", "leak.streak_hu",
+                "MRI of the level (or CT with metal-artefact reduction)",
+                "soon",
+                "streaks or metal hide part of the canal; absence of a leak cannot be stated",
+                "leak.streak_hu",
             )
         )
     if doubtful_in_canal:
         found.append(
             _action(
-                "compare with the pre-operative CT", "soon",
-                f"{doubtful_in_canal} dense speck(s) in the canal: calcification or little cement", "leak.speck_hu",
+                "compare with the pre-operative CT",
+                "soon",
+                f"{doubtful_in_canal} dense speck(s) in the canal: calcification or little cement",
+                "leak.speck_hu",
             )
         )
     if any(r.likely == "systemic" for r in routings):
@@ -55,11 +61,17 @@ def actions_for(level: str, canal: CanalFinding, routings: Sequence[Routing], do
             _action("CT of the chest", "soon", "cement in a vein away from the vertebra", "leak.remote_mm")
         )
     if any(r.likely == "foraminal" for r in routings):
-        found.append(_action("examine the nerve root of the level", "soon", "cement in a foramen", "leak.tube_diameter_mm"))
+        found.append(
+            _action(
+                "examine the nerve root of the level", "soon", "cement in a foramen", "leak.tube_diameter_mm"
+            )
+        )
     found.append(
         _action(
-            "let any new deficit decide, whatever the images show", "routine",
-            "deficits without compression on CT and MRI are described", "action.no_compression",
+            "let any new deficit decide, whatever the images show",
+            "routine",
+            "deficits without compression on CT and MRI are described",
+            "action.no_compression",
         )
     )
     return tuple(found)
@@ -71,8 +83,10 @@ def _canal_actions(level: str, canal: CanalFinding) -> list[Action]:
     if state in ("intradural", "both", "undetermined"):
         found.append(
             _action(
-                "neurological examination, MRI of the cord and a spine surgeon's opinion", "at_once",
-                f"cement in the canal, {state} ({canal.side}), {percent:.0f} % of its area", "action.intradural",
+                "neurological examination, MRI of the cord and a spine surgeon's opinion",
+                "at_once",
+                f"cement in the canal, {state} ({canal.side}), {percent:.0f} % of its area",
+                "action.intradural",
             )
         )
     if level.startswith(("C", "T")):
@@ -80,18 +94,23 @@ def _canal_actions(level: str, canal: CanalFinding) -> list[Action]:
             _action(
                 "raise the watch level: examine the legs at short intervals, also without symptoms",
                 "at_once" if state != "epidural" else "soon",
-                f"cement in a cervical or thoracic canal, {percent:.0f} % of its area", "action.canal_thoracic",
+                f"cement in a cervical or thoracic canal, {percent:.0f} % of its area",
+                "action.canal_thoracic",
             )
         )
     else:
         found.append(
             _action(
-                "neurological examination, MRI if there is any deficit", "soon",
-                f"cement in the lumbar canal, {percent:.0f} % of its area", "leak.canal_decompressed_thoracic",
+                "neurological examination, MRI if there is any deficit",
+                "soon",
+                f"cement in the lumbar canal, {percent:.0f} % of its area",
+                "leak.canal_decompressed_thoracic",
             )
         )
     return found
 
 
 def _action(what: str, urgency: str, why: str, evidence: str) -> Action:
-    return Action(what=what, urgency=urgency, why=why, evidence=evidence, confirmed=record(evidence).confirmed)
+    return Action(
+        what=what, urgency=urgency, why=why, evidence=evidence, confirmed=record(evidence).confirmed
+    )

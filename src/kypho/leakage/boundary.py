@@ -19,7 +19,17 @@ from scipy.special import ndtri
 from kypho.evidence.records import interval, value
 from kypho.space import Volume
 
-__all__ = ["Blur", "Boundary", "Fits", "fit_shapes", "likely_contrasts", "measure_blur", "pooled_weights", "refine", "settle"]
+__all__ = [
+    "Blur",
+    "Boundary",
+    "Fits",
+    "fit_shapes",
+    "likely_contrasts",
+    "measure_blur",
+    "pooled_weights",
+    "refine",
+    "settle",
+]
 
 AIR_HU = -750.0  # numerics: below it a voxel beside soft tissue is air, not partial volume
 SOFT_HU = (-120.0, 160.0)  # numerics: plateau of the soft side of an air edge
@@ -112,7 +122,9 @@ def _edge_ratios(lines: NDArray) -> NDArray[np.float64]:
     height = after - before
     air, soft = np.minimum(before, after), np.maximum(before, after)
     clean = (air < AIR_HU) & (soft > SOFT_HU[0]) & (soft < SOFT_HU[1])
-    clean &= (np.abs(step[..., centre]) >= np.abs(shifted(-1))) & (np.abs(step[..., centre]) >= np.abs(shifted(1)))
+    clean &= (np.abs(step[..., centre]) >= np.abs(shifted(-1))) & (
+        np.abs(step[..., centre]) >= np.abs(shifted(1))
+    )
     sign = np.sign(height)
     for by in range(-reach, reach + 1):
         clean &= shifted(by) * sign > -60
@@ -184,7 +196,9 @@ def settle(fits: Fits, weights: NDArray[np.float64]) -> Boundary:
     """The boundary of a crop for pooled weights, with what fits almost as well as its interval."""
     share = sum(w * s for w, s in zip(weights, fits.shares, strict=True))
     best = int(np.argmax(weights))
-    likely = [fits.shares[n] for n in range(len(weights)) if abs(n - best) <= 1 or weights[n] >= 0.5 * weights[best]]
+    likely = [
+        fits.shares[n] for n in range(len(weights)) if abs(n - best) <= 1 or weights[n] >= 0.5 * weights[best]
+    ]
     middle = fits.shares[int(np.argmin(fits.misfits))]
     sizes = [float(s.sum()) for s in likely]
     smallest, largest = likely[int(np.argmin(sizes))], likely[int(np.argmax(sizes))]
@@ -257,7 +271,9 @@ class _Model:
         blurred = _blur(share, sigma)
         seen = _down(blurred, self.factors)
         difference = target - seen
-        return np.where(self.clipped, np.maximum(np.minimum(top, 1.0) - seen, 0), difference).astype(np.float32)
+        return np.where(self.clipped, np.maximum(np.minimum(top, 1.0) - seen, 0), difference).astype(
+            np.float32
+        )
 
 
 def _blur(fine: NDArray, sigma: float) -> NDArray:

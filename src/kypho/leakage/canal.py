@@ -221,7 +221,9 @@ def _dura(scene: Scene, parts: Sequence[MeasuredPart]) -> DuraReading:
         else "touches the wall of the canal at one place"
     )
     contact = any(part.exit_mm is not None for part in parts)
-    signs.append("hangs on the cement inside the vertebra" if contact else "hangs on no cement inside the vertebra")
+    signs.append(
+        "hangs on the cement inside the vertebra" if contact else "hangs on no cement inside the vertebra"
+    )
     state = _state(share, share_if_thick, rooted)
     if state == "undetermined":
         signs.append("the assumed place of the dura decides; MRI or CT myelography is needed")

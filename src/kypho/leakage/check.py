@@ -31,9 +31,10 @@ Timer = Callable[[str], AbstractContextManager[None]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LeakPart:
-    """A part outside the vertebra: its measures and its route."""
+    """A part outside the vertebra: its measures, its route and its number in the cement map."""
 
     id: int
+    map_number: int
     measured: MeasuredPart
     routing: Routing
 
@@ -98,8 +99,8 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
         measured = measure(scene, found, blur)
     with step("routes and canal"):
         parts = tuple(
-            LeakPart(id=n, measured=part, routing=route_of(scene, part))
-            for n, part in enumerate((p for p in measured.parts if len(p.points_mm)), start=1)
+            LeakPart(id=n, map_number=min(n + 1, 99), measured=part, routing=route_of(scene, part))
+            for n, part in enumerate(measured.parts, start=1)
         )
         canal = read_canal(scene, found, measured)
         doubtful = _places(scene, found.doubtful & scene.canal)
@@ -109,7 +110,9 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
     return Leakage(
         level=vertebra.level,
         cement_ml=Interval(
-            value=sum(v.value for v in volumes), low=sum(v.low for v in volumes), high=sum(v.high for v in volumes)
+            value=sum(v.value for v in volumes),
+            low=sum(v.low for v in volumes),
+            high=sum(v.high for v in volumes),
         ),
         inside=inside,
         parts=parts,
@@ -154,7 +157,9 @@ def _remote(ct: Volume, labels: Labels, scene: Scene) -> tuple[tuple[float, floa
         return ()
     low, high = where[clear].min(axis=0), where[clear].max(axis=0) + 1
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    pieces, n = cc3d.connected_components(dense[box] & (labels.volume.array[box] == 0), connectivity=26, return_N=True)
+    pieces, n = cc3d.connected_components(
+        dense[box] & (labels.volume.array[box] == 0), connectivity=26, return_N=True
+    )
     sizes = np.bincount(pieces.ravel(), minlength=n + 1)[1:] * ct.grid.voxel_mm3
     largest = [m for m in np.argsort(-sizes)[:20] if sizes[m] >= 2 * value("leak.speck_mm3")]
     return tuple(_lps(ct, tuple(np.argwhere(pieces == m + 1).mean(axis=0) + low)) for m in largest)

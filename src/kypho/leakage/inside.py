@@ -45,8 +45,13 @@ def read_inside(scene: Scene, measured: Measured) -> InsideFinding:
     where = measured.inside & scene.body
     if not where.any():
         return InsideFinding(
-            ml=ml, fill_percent=fill, left_share=None, superior_gap_mm=None, inferior_gap_mm=None,
-            superior_contact=None, inferior_contact=None,
+            ml=ml,
+            fill_percent=fill,
+            left_share=None,
+            superior_gap_mm=None,
+            inferior_gap_mm=None,
+            superior_contact=None,
+            inferior_contact=None,
         )
     points = scene.local_mm[where]
     above = vertebra.superior.z_mm(points[:, :2]) - points[:, 2]

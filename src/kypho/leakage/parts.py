@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from kypho.evidence.records import value
-from kypho.leakage.boundary import Blur, Boundary, Fits, fit_shapes, likely_contrasts, pooled_weights, refine, settle
+from kypho.leakage.boundary import (
+    Blur,
+    Boundary,
+    Fits,
+    fit_shapes,
+    likely_contrasts,
+    pooled_weights,
+    refine,
+    settle,
+)
 from kypho.leakage.scene import Scene
 from kypho.leakage.segment import Segmentation
 
@@ -169,7 +178,10 @@ def _part(
     for axis, factor in enumerate(factors):
         region = np.repeat(region, factor, axis=axis)
     bone_mm = refine(scene.bone_mm[box], factors)
-    canal = refine(np.where(scene.cord[box], np.maximum(scene.canal_mm[box], 0.5), scene.canal_mm[box]), factors) > 0
+    canal = (
+        refine(np.where(scene.cord[box], np.maximum(scene.canal_mm[box], 0.5), scene.canal_mm[box]), factors)
+        > 0
+    )
     own = region & (bone_mm < 0)
     shares = (boundary.share, boundary.low, boundary.high)
     volumes = [float((s * own).sum() * fine_mm3 / 1000) for s in shares]
@@ -179,6 +191,8 @@ def _part(
     if not half.any():
         half = own & (boundary.share >= 0.5 * boundary.share[own].max()) if own.any() else own
     points = np.stack([refine(scene.local_mm[box][..., n], factors)[half] for n in range(3)], axis=-1)
+    if not len(points):
+        points = scene.local_mm[mask]
     fine_spacing = np.asarray(scene.ct.grid.spacing_mm) / factors
     depth = ndimage.distance_transform_edt(np.pad(half, 1), sampling=fine_spacing)
     return (
@@ -234,11 +248,17 @@ def _inside_volume(
         return Interval(value=0.0, low=0.0, high=0.0)
     place = _roomy(box, scene)
     fits = fit_shapes(
-        _crop(scene, place), segmentation.cement[place], blur, coarse=True,
-        saturation_hu=segmentation.limits.saturation_hu, contrasts_hu=value("leak.cement_contrast_hu")[::2],
+        _crop(scene, place),
+        segmentation.cement[place],
+        blur,
+        coarse=True,
+        saturation_hu=segmentation.limits.saturation_hu,
+        contrasts_hu=value("leak.cement_contrast_hu")[::2],
     )
     boundary = settle(fits, pooled_weights([fits]))
     bone = refine(scene.bone_mm[place], boundary.factors) >= 0
     fine_ml = scene.voxel_ml / np.prod(boundary.factors)
-    low, middle, high = (float((s * bone).sum() * fine_ml) for s in (boundary.low, boundary.share, boundary.high))
+    low, middle, high = (
+        float((s * bone).sum() * fine_ml) for s in (boundary.low, boundary.share, boundary.high)
+    )
     return Interval(value=middle, low=low, high=high)

@@ -12,10 +12,32 @@ from kypho.space import Volume, resample
 
 __all__ = ["BONES", "Scene", "build_scene"]
 
-BONES = ("rib", "sacrum", "scapula", "clavicula", "sternum", "humerus", "hip", "femur", "skull", "costal", "S1")
+BONES = (
+    "rib",
+    "sacrum",
+    "scapula",
+    "clavicula",
+    "sternum",
+    "humerus",
+    "hip",
+    "femur",
+    "skull",
+    "costal",
+    "S1",
+)
 """Beginnings of the names of labelled bones that are no vertebra."""
 
-VESSELS = ("aorta", "vena_cava", "pulmonary", "brachiocephalic", "subclavian", "common_carotid", "heart", "iliac_a", "iliac_v")
+VESSELS = (
+    "aorta",
+    "vena_cava",
+    "pulmonary",
+    "brachiocephalic",
+    "subclavian",
+    "common_carotid",
+    "heart",
+    "iliac_a",
+    "iliac_v",
+)
 """Beginnings of the names of vessels whose contrast or calcium may be as dense as cement."""
 
 SIDE_MM = 50.0  # numerics: half width; segmental veins and the azygos lie inside, the arms do not
@@ -71,7 +93,9 @@ def build_scene(ct: Volume, labels: Labels, vertebra: Vertebra) -> Scene:
     start, stop = _box(ct, vertebra)
     crop = ct.crop(start, stop)
     label_crop = labels.volume.crop(start, stop).array
-    near = Labels(volume=Volume(array=label_crop, grid=crop.grid, unit="label"), scheme=labels.scheme, ids=labels.ids)
+    near = Labels(
+        volume=Volume(array=label_crop, grid=crop.grid, unit="label"), scheme=labels.scheme, ids=labels.ids
+    )
     names = [n for n in near.ids if n != vertebra.level and (n in LEVELS or n.startswith(BONES))]
     vessels = [n for n in near.ids if n.startswith(VESSELS)]
     regions = resample(vertebra.regions, crop.grid).array

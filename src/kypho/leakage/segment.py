@@ -138,7 +138,9 @@ def _rod(points: NDArray) -> tuple[NDArray, NDArray, float] | None:
     return centre, axis, slim
 
 
-def _along(scene: Scene, grown: NDArray, centre: NDArray, axis: NDArray, radius_mm: float) -> NDArray[np.bool_]:
+def _along(
+    scene: Scene, grown: NDArray, centre: NDArray, axis: NDArray, radius_mm: float
+) -> NDArray[np.bool_]:
     """The rod among the grown voxels, followed both ways to its ends, with the head that sits on it."""
     offset = scene.local_mm - centre.astype(np.float32)
     along = offset @ axis.astype(np.float32)

@@ -1,0 +1,279 @@
+"""leakage.json: the findings of the post-operative check as a document with a schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kypho.evidence import all_records
+from kypho.leakage import Interval
+
+if TYPE_CHECKING:
+    from kypho.case.leakage import LeakageResult
+
+__all__ = ["LEAKAGE_SCHEMA", "LeakageDocument", "leakage_document"]
+
+LEAKAGE_SCHEMA = "kypho.leakage/1"
+
+Point = tuple[float, float, float]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Bounds(_Model):
+    """A value with the bounds that fit the image almost as well."""
+
+    value: float
+    low: float
+    high: float
+
+
+class PartEntry(_Model):
+    """One part of the cement outside the vertebra; `likely_route` stands where the margin is too small."""
+
+    id: int
+    ml: Bounds
+    route: str
+    likely_route: str
+    route_margin_mm: float
+    compartments: list[str]
+    side: str
+    exit_lps_mm: Point | None
+    centre_lps_mm: Point
+    extent_mm: Point
+    canal_ml: float
+    label: int
+
+
+class SliceEntry(_Model):
+    """One axial slice of the canal."""
+
+    index: int
+    z_mm: float
+    canal_mm2: float
+    encroachment_percent: Bounds
+    free_diameter_mm: float
+    cord_gap_mm: float | None
+    streak_hu: float | None
+    readable: bool
+
+
+class CanalEntry(_Model):
+    """The canal of the level."""
+
+    found: bool
+    ml: float
+    max_encroachment_percent: Bounds
+    at_lps_mm: Point | None
+    level: str
+    side: str
+    state: str
+    inside_dura_share: float
+    signs: list[str]
+    free_diameter_mm: float | None
+    cord_gap_mm: float | None
+    slices: list[SliceEntry]
+
+
+class InsideEntry(_Model):
+    """Cement inside the vertebra."""
+
+    ml: Bounds
+    fill_percent: Bounds
+    left_share: float | None
+    superior_gap_mm: float | None
+    inferior_gap_mm: float | None
+    superior_contact: bool | None
+    inferior_contact: bool | None
+
+
+class QualityEntry(_Model):
+    """How far the scan can be read."""
+
+    readable: bool
+    unreadable_slices: list[int]
+    resolution_mm: Bounds
+    resolution_measured: bool
+    cortex_hu: float
+    seed_hu: float
+    saturation_hu: float
+    metal_ml: float | None
+    doubtful_lps_mm: list[Point]
+    dense_elsewhere_lps_mm: list[Point]
+    registration_correlation: float | None
+    notes: list[str]
+
+
+class ActionEntry(_Model):
+    """What to do."""
+
+    what: str
+    urgency: Literal["at_once", "soon", "routine"]
+    why: str
+    evidence: str
+    evidence_status: Literal["confirmed", "unconfirmed"]
+
+
+class MriEntry(_Model):
+    """Cord measures from MRI."""
+
+    mscc_percent: float | None
+    mcc_percent: float | None
+    cord_ap_mm: float | None
+    cord_mm2: float | None
+    canal_mm2: float | None
+
+
+class LeakageDocument(_Model):
+    """leakage.json of `kypho check`."""
+
+    schema_: Literal["kypho.leakage/1"] = Field(LEAKAGE_SCHEMA, alias="schema")
+    level: str
+    use: str = "research and education; not a medical device"
+    cement_ml: Bounds
+    parts: list[PartEntry]
+    canal: CanalEntry
+    inside: InsideEntry
+    quality: QualityEntry
+    mri: MriEntry | None
+    actions: list[ActionEntry]
+    dicom_objects: bool
+    unconfirmed: list[str]
+    timings_s: dict[str, float]
+
+
+def _bounds(interval: Interval, digits: int = 4) -> Bounds:
+    return Bounds(
+        value=round(interval.value, digits),
+        low=round(interval.low, digits),
+        high=round(interval.high, digits),
+    )
+
+
+def _point(values) -> Point:  # type: ignore[no-untyped-def]
+    x, y, z = (round(float(v), 2) for v in values)
+    return x, y, z
+
+
+def leakage_document(result: LeakageResult, timings_s: dict[str, float]) -> LeakageDocument:
+    """The findings as they are written, worst slices first."""
+    found = result.leakage
+    return LeakageDocument(
+        schema=LEAKAGE_SCHEMA,
+        level=found.level,
+        cement_ml=_bounds(found.cement_ml),
+        parts=_parts(result),
+        canal=_canal(result),
+        inside=InsideEntry(
+            ml=_bounds(found.inside.ml),
+            fill_percent=_bounds(found.inside.fill_percent, 1),
+            left_share=_rounded(found.inside.left_share, 3),
+            superior_gap_mm=_rounded(found.inside.superior_gap_mm),
+            inferior_gap_mm=_rounded(found.inside.inferior_gap_mm),
+            superior_contact=found.inside.superior_contact,
+            inferior_contact=found.inside.inferior_contact,
+        ),
+        quality=_quality(result),
+        mri=None if result.mri is None else MriEntry(**vars(result.mri)),
+        actions=[
+            ActionEntry(
+                what=a.what,
+                urgency=a.urgency,  # type: ignore[arg-type]
+                why=a.why,
+                evidence=a.evidence,
+                evidence_status="confirmed" if a.confirmed else "unconfirmed",
+            )
+            for a in found.actions
+        ],
+        dicom_objects=bool(result.ct.sources),
+        unconfirmed=[
+            r.id for r in all_records().values() if r.id.startswith(("leak.", "action.")) and not r.confirmed
+        ],
+        timings_s=dict(timings_s),
+    )
+
+
+def _rounded(number: float | None, digits: int = 2) -> float | None:
+    return None if number is None else round(float(number), digits)
+
+
+def _parts(result: LeakageResult) -> list[PartEntry]:
+    frame = result.leakage.scene.vertebra.frame
+    rows = []
+    for part in result.leakage.parts:
+        points = frame.to_world(part.measured.points_mm)
+        exit_mm = part.measured.exit_mm
+        rows.append(
+            PartEntry(
+                id=part.id,
+                ml=_bounds(part.measured.ml),
+                route=part.routing.route,
+                likely_route=part.routing.likely,
+                route_margin_mm=part.routing.margin_mm,
+                compartments=list(part.routing.compartments),
+                side=part.routing.side,
+                exit_lps_mm=None if exit_mm is None else _point(frame.to_world(exit_mm)),
+                centre_lps_mm=_point(points.mean(axis=0)),
+                extent_mm=_point(points.max(axis=0) - points.min(axis=0)),
+                canal_ml=round(part.measured.canal_ml, 4),
+                label=part.map_number,
+            )
+        )
+    return rows
+
+
+def _canal(result: LeakageResult) -> CanalEntry:
+    canal = result.leakage.canal
+    ordered = sorted(canal.slices, key=lambda s: -s.encroachment_percent.value)
+    worst = ordered[0] if ordered and canal.found else None
+    gaps = [s.cord_gap_mm for s in canal.slices if s.cord_gap_mm is not None]
+    return CanalEntry(
+        found=canal.found,
+        ml=round(canal.ml, 4),
+        max_encroachment_percent=_bounds(canal.max_encroachment_percent, 2),
+        at_lps_mm=None if canal.at_lps_mm is None else _point(canal.at_lps_mm),
+        level=result.leakage.level,
+        side=canal.side,
+        state=canal.dura.state,
+        inside_dura_share=round(canal.dura.inside_share, 3),
+        signs=list(canal.dura.signs),
+        free_diameter_mm=None if worst is None else _rounded(worst.free_diameter_mm),
+        cord_gap_mm=_rounded(min(gaps)) if gaps else None,
+        slices=[
+            SliceEntry(
+                index=s.index,
+                z_mm=round(s.z_mm, 2),
+                canal_mm2=round(s.canal_mm2, 1),
+                encroachment_percent=_bounds(s.encroachment_percent, 2),
+                free_diameter_mm=round(s.free_diameter_mm, 2),
+                cord_gap_mm=_rounded(s.cord_gap_mm),
+                streak_hu=round(s.streak_hu, 0) if s.streak_hu < float("inf") else None,
+                readable=s.readable,
+            )
+            for s in ordered
+        ],
+    )
+
+
+def _quality(result: LeakageResult) -> QualityEntry:
+    found = result.leakage
+    blur = found.blur
+    return QualityEntry(
+        readable=found.canal.readable,
+        unreadable_slices=sorted(s.index for s in found.canal.slices if not s.readable),
+        resolution_mm=Bounds(
+            value=round(blur.fwhm_mm, 3), low=round(blur.low_mm, 3), high=round(blur.high_mm, 3)
+        ),
+        resolution_measured=blur.measured,
+        cortex_hu=round(found.limits.cortex_hu, 0),
+        seed_hu=round(found.limits.seed_hu, 0),
+        saturation_hu=found.limits.saturation_hu,
+        metal_ml=_rounded(found.metal_ml, 3),
+        doubtful_lps_mm=[_point(p) for p in found.doubtful],
+        dense_elsewhere_lps_mm=[_point(p) for p in found.remote_lps_mm],
+        registration_correlation=_rounded(result.similarity, 3),
+        notes=list(result.notes),
+    )

@@ -1,0 +1,159 @@
+"""The report of the post-operative check: worst slices first, one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kypho.case.leakage import LeakageResult
+from kypho.case.leakage_document import LeakageDocument, SliceEntry
+from kypho.evidence import record
+from kypho.report.html import embed, render_page, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["render_leakage"]
+
+SHOWN = 6  # numerics: slices in the figure; the table holds all
+HALF_MM = 32.0  # numerics: half width of a drawn slice
+WINDOW_HU = (-150.0, 1800.0)  # numerics: from fat to beyond cortex, so that streaks stay visible
+PART_COLOURS = ("#ff5a3c", "#ffb428", "#faf050", "#78dcff", "#dc78ff", "#78ff96")
+CANAL_COLOUR = "#35c6ff"
+INSIDE_COLOUR = "#3fe07a"
+
+
+def render_leakage(result: LeakageResult, document: LeakageDocument, folder: Path) -> None:
+    """Write figures/*.png and report.html into a folder."""
+    figures = {"slices": _slices_figure(result, document), "overview": _overview_figure(result)}
+    files = {
+        name: save_figure(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()
+    }
+    render_page(
+        "leakage.html",
+        folder / "report.html",
+        leak=document,
+        figures={name: embed(path) for name, path in files.items()},
+        evidence=[record(key) for key in document.unconfirmed if not key.startswith("leak.baseline")],
+        xray=record("leak.xray_canal_seen"),
+    )
+
+
+def _worst(document: LeakageDocument, result: LeakageResult) -> list[SliceEntry]:
+    """Slices with most of the canal taken; without canal cement those with most cement."""
+    rows = document.canal.slices
+    if document.canal.found:
+        return [r for r in rows if r.encroachment_percent.value > 0][:SHOWN] or rows[:1]
+    amount = (result.leakage.cement_map.array > 1).sum(axis=(1, 2))
+    if not amount.any():
+        amount = (result.leakage.cement_map.array == 1).sum(axis=(1, 2))
+    return sorted(rows, key=lambda r: -int(amount[r.index]))[:SHOWN]
+
+
+def _slices_figure(result: LeakageResult, document: LeakageDocument) -> Figure:
+    from matplotlib.figure import Figure
+
+    rows = _worst(document, result)
+    columns = min(3, max(1, len(rows)))
+    lines = int(np.ceil(max(1, len(rows)) / columns))
+    figure = Figure(figsize=(3.4 * columns, 3.6 * lines), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(lines, columns, squeeze=False)).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, row in zip(axes, rows, strict=False):
+        _draw_slice(axis, result, row.index)
+        percent = row.encroachment_percent
+        text = (
+            f"slice {row.index}: {percent.value:.0f} % of the canal"
+            if document.canal.found
+            else f"slice {row.index}"
+        )
+        axis.set_title(text + ("" if row.readable else " (not readable)"), fontsize=9)
+    return figure
+
+
+def _draw_slice(axis: Axes, result: LeakageResult, index: int) -> None:
+    """One axial slice, patient's right on the left of the picture, with canal and cement outlined."""
+    scene = result.leakage.scene
+    k = index - scene.start[0]
+    extent, flip = _extent(scene)
+    view = (slice(None, None, flip[0]), slice(None, None, flip[1]))
+    axis.imshow(scene.ct.array[k][view], cmap="gray", vmin=WINDOW_HU[0], vmax=WINDOW_HU[1], extent=extent)
+    numbers = _numbers(result)[k][view]
+    outlines = [
+        (scene.canal[k][view], CANAL_COLOUR),
+        (numbers == 1, INSIDE_COLOUR),
+        (numbers == 100, "#9aa8ff"),
+    ]
+    outlines += [
+        (numbers == part.map_number, PART_COLOURS[(part.id - 1) % len(PART_COLOURS)])
+        for part in result.leakage.parts
+    ]
+    for mask, colour in outlines:
+        if mask.any():
+            axis.contour(
+                mask.astype(float), [0.5], colors=[colour], linewidths=1.1, extent=extent, origin="upper"
+            )
+    x, y, _ = scene.vertebra.frame.to_world(np.array([0.0, 8.0, 0.0]))
+    axis.set_xlim(x - HALF_MM, x + HALF_MM)
+    axis.set_ylim(y + HALF_MM, y - HALF_MM)
+    axis.text(x - HALF_MM + 1, y, "R", color="white", va="center", fontsize=9)
+    axis.text(x + HALF_MM - 3.5, y, "L", color="white", va="center", fontsize=9)
+
+
+def _extent(scene) -> tuple[tuple[float, float, float, float], tuple[int, int]]:  # type: ignore[no-untyped-def]
+    """World extent of an axial slice (left, right, bottom, top in mm) and the steps that orient it."""
+    grid = scene.ct.grid
+    steps = (1 if grid.axes[1, 1] > 0 else -1, 1 if grid.axes[0, 2] > 0 else -1)
+    corners = grid.to_world(np.array([[0, -0.5, -0.5], [0, grid.shape[1] - 0.5, grid.shape[2] - 0.5]]))
+    x, y = np.sort(corners[:, 0]), np.sort(corners[:, 1])
+    return (float(x[0]), float(x[1]), float(y[1]), float(y[0])), steps
+
+
+def _numbers(result: LeakageResult) -> np.ndarray:
+    scene = result.leakage.scene
+    place = tuple(slice(a, a + n) for a, n in zip(scene.start, scene.ct.grid.shape, strict=True))
+    return np.asarray(result.leakage.cement_map.array[place])
+
+
+def _overview_figure(result: LeakageResult) -> Figure:
+    """Greatest density from in front and from the side, cement coloured, like two radiographs."""
+    from matplotlib.figure import Figure
+
+    scene = result.leakage.scene
+    numbers = _numbers(result)
+    figure = Figure(figsize=(8.2, 3.6), layout="constrained")
+    low, high = scene.vertebra.body_box_mm
+    # Projections run along the scanner's axes: right to the left as seen from in front, front to the left
+    # as seen from the side.
+    views = (("from in front", 1, 2, 0), ("from the left side", 2, 1, 1))
+    for axis, (title, over, across, world) in zip(figure.subplots(1, 2), views, strict=True):
+        image = scene.ct.array.max(axis=over)
+        grid = scene.ct.grid
+        step = 1 if grid.axes[world, across] > 0 else -1
+        up = 1 if grid.axes[2, 0] > 0 else -1
+        ends = [grid.to_world(np.zeros(3)), grid.to_world(np.asarray(grid.shape) - 1)]
+        side = sorted(float(e[world]) for e in ends)
+        height = sorted(float(e[2]) for e in ends)
+        extent = (side[0], side[1], height[0], height[1])
+        axis.imshow(image[::-up, ::step], cmap="gray", vmin=0, vmax=2500, extent=extent, aspect="equal")
+        for number in np.unique(numbers[numbers > 0]):
+            colour = (
+                INSIDE_COLOUR
+                if number == 1
+                else "#9aa8ff"
+                if number == 100
+                else PART_COLOURS[(number - 2) % 6]
+            )
+            mask = (numbers == number).any(axis=over)[::-up, ::step]
+            axis.contour(
+                mask.astype(float), [0.5], colors=[colour], linewidths=1.2, extent=extent, origin="upper"
+            )
+        middle = scene.vertebra.frame.origin_mm
+        axis.set_ylim(middle[2] + low[2] - 18, middle[2] + high[2] + 18)
+        axis.set_title(title, fontsize=9)
+        axis.set_axis_off()
+    return figure
