@@ -115,6 +115,20 @@ def test_no_deficit_no_clock(case):
     assert clocks(case.record, facts_of(case.record), datetime(2024, 3, 1, tzinfo=UTC)) == ()
 
 
+@pytest.mark.parametrize(("pvr_ml", "runs"), [(199, False), (200, True)])
+def test_a_large_residual_starts_the_clocks(case, pvr_ml, runs):
+    case.exam("2024-02-02T08:00", bladder={"pvr_ml": pvr_ml})
+    found = clocks(case.record, facts_of(case.record), datetime(2024, 2, 2, 9, tzinfo=UTC))
+    assert bool(found) is runs
+
+
+@pytest.mark.parametrize(("levels", "runs"), [(["T8"], False), (["T8", "T9"], True)])
+def test_one_dermatome_on_both_sides_is_no_deficit_two_are(case, levels, runs):
+    lost = {side: dict.fromkeys(levels, "1") for side in ("right", "left")}
+    case.exam("2024-02-02T08:00", light_touch=lost)
+    assert bool(clocks(case.record, facts_of(case.record), datetime(2024, 2, 2, 9, tzinfo=UTC))) is runs
+
+
 def test_every_verdict_leaves_the_way_open(case):
     deficit_case(case)
     for days in (0.1, 1, 30, 3000):

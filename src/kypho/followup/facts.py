@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from kypho.evidence import value
 from kypho.followup.events import Diagnosis, Event, Examination, Imaging, Pain, Symptom
 from kypho.followup.facts_base import Fact, fact
 from kypho.followup.facts_labs import lab_facts
@@ -18,22 +19,24 @@ from kypho.followup.times import When
 
 __all__ = ["DEFICIT_FACTS", "LOCAL_SITES", "Fact", "deficits", "facts_of", "onset"]
 
-DEFICIT_FACTS = frozenset(
-    {
-        "strength.drop",
-        "strength.legs_weak",
-        "strength.legs_immobile",
-        "reported.leg_weakness",
-        "sensation.bilateral_run",
-        "sensation.level",
-        "reported.numbness_both",
-        "bladder.retention",
-        "bladder.incontinence",
-        "saddle.loss",
-        "anal.loss",
-    }
-)
-"""Facts that count as a neurological deficit."""
+DEFICIT_FACTS: dict[str, str | None] = {
+    "strength.drop": "followup.mrc_drop",
+    "strength.fall": "followup.mrc_drop",
+    "strength.legs_weak": None,
+    "strength.legs_immobile": None,
+    "reported.leg_weakness": None,
+    "sensation.bilateral_run": "followup.dermatomes_lost",
+    "sensation.level": None,
+    "reported.numbness_both": None,
+    "bladder.retention": None,
+    "bladder.pvr_ml": "followup.pvr_red_ml",
+    "bladder.incontinence": None,
+    "saddle.loss": None,
+    "anal.loss": None,
+    "sacral.complete": None,
+    "ais.abc": None,
+}
+"""Facts that count as a neurological deficit, from the value of the evidence record on where one is named."""
 
 LOCAL_SITES = ("back", "neck", "wound", "rib", "elsewhere")
 """Pain sites that stand for no dermatome."""
@@ -74,8 +77,13 @@ def facts_of(record: Record) -> tuple[Fact, ...]:
 
 def deficits(facts: list[Fact] | tuple[Fact, ...]) -> list[Fact]:
     """The facts among these that are a neurological deficit, by time."""
-    found = [item for item in facts if item.name in DEFICIT_FACTS]
+    found = [item for item in facts if item.name in DEFICIT_FACTS and _grave_enough(item)]
     return sorted(found, key=lambda f: (f.when.key, f.name, f.text))
+
+
+def _grave_enough(item: Fact) -> bool:
+    bound = DEFICIT_FACTS[item.name]
+    return bound is None or item.value >= value(bound)
 
 
 def _symptom_facts(record: Record) -> Iterator[Fact]:

@@ -9,7 +9,7 @@ from kypho.followup.times import When
 __all__ = ["Fact", "fact"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Fact:
     """A short true statement about the patient after the procedure.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kypho.followup.events import Encounter, Enrolment, Event, Examination, Imaging, Operation, Procedure
 
@@ -31,9 +31,16 @@ class Record:
     history: tuple[Event, ...]
     first_recorded: dict[str, datetime]
 
+    @cached_property
+    def _by_type(self) -> dict[type, list[Any]]:
+        found: dict[type, list[Any]] = {}
+        for event in self.events:
+            found.setdefault(type(event.body), []).append((event, event.body))
+        return found
+
     def of(self, kind: type[B]) -> list[tuple[Event, B]]:
         """Standing events whose body is of this type, with the body, in order of time."""
-        return [(event, event.body) for event in self.events if isinstance(event.body, kind)]
+        return self._by_type.get(kind, [])
 
     @cached_property
     def enrolment(self) -> Enrolment:
