@@ -10,6 +10,7 @@ from kypho.case.store import Store
 from kypho.cli.codes import EXIT_RED
 from kypho.cli.main import app
 from kypho.errors import RecordError, UnreadableFileError
+from kypho.followup.typed import imaging_from_check
 
 FOUNDING = Path(__file__).parents[2] / "examples" / "06_founding_case.yaml"
 
@@ -141,6 +142,15 @@ def test_the_result_of_a_check_comes_in(ward, tmp_path):
         ward("follow", "imaging", "a-1", "--at", "2024-02-02T09:00", "--from", str(path))
     with pytest.raises(UnreadableFileError, match="nowhere"):
         ward("follow", "imaging", "a-1", "--at", "2024-02-02T09:00", "--from", "nowhere.json")
+
+
+@pytest.mark.parametrize(
+    ("quality", "cement"), [({"readable": True}, "no"), ({"readable": False}, "unknown"), ({}, "unknown")]
+)
+def test_an_unreadable_canal_is_unknown_not_clear(quality, cement):
+    result = {"schema": "kypho.leakage/1", "level": "T7", "canal": {"state": "none"}, "quality": quality}
+    fields = imaging_from_check(result)
+    assert (fields["canal_cement"], fields["levels"]) == (cement, ["T7"])
 
 
 def test_asking_leaves_unknown_what_is_not_answered(ward):

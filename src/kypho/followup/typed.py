@@ -115,6 +115,8 @@ def imaging_from_check(result: dict[str, Any], level: str | None = None) -> dict
         result: the content of its `leakage.json`, schema ``kypho.leakage/1``.
         level: where the cement is, unless the result says so.
 
+    No cement in a canal that could not be read is unknown, not no.
+
     Raises:
         RecordError: another schema, or no canal in it.
     """
@@ -122,15 +124,12 @@ def imaging_from_check(result: dict[str, Any], level: str | None = None) -> dict
     canal = result.get("canal")
     if not schema.startswith("kypho.leakage/1") or not isinstance(canal, dict):
         raise RecordError(f"the file has schema {schema!r}, not kypho.leakage/1; give a leakage.json")
-    state = str(canal.get("state", "unknown")).replace("_", " ")
+    state = str(canal.get("state"))
     inside = {"epidural", "intradural", "both", "undetermined"}
-    cement = (
-        "yes"
-        if state in inside
-        else "no"
-        if state in ("none", "clear", "no cement", "no leak")
-        else "unknown"
-    )
+    quality = result.get("quality")
+    readable = isinstance(quality, dict) and quality.get("readable") is True
+    clear = state == "none" and readable
+    cement = "yes" if state in inside else "no" if clear else "unknown"
     percent = canal.get("max_encroachment_percent") or {}
     fields: dict[str, Any] = {
         "modality": "CT",
@@ -141,7 +140,7 @@ def imaging_from_check(result: dict[str, Any], level: str | None = None) -> dict
         "encroachment_high_percent": percent.get("high") if cement == "yes" else None,
         "text": "from the check of the post-operative CT",
     }
-    where = level or result.get("level")
+    where = level or canal.get("level") or result.get("level")
     if where:
         fields["levels"] = [where]
     return fields
