@@ -224,7 +224,7 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     if not options.page_only:
         run_all(options)
-    from check_page import write_page
+    from check_page import write_page  # beside this script
 
     write_page(options.work, options.out, options.ct.name)
 

@@ -1,4 +1,4 @@
-"""How much of the canal the cement takes, on which side, within or outside the dura, and whether one can tell."""
+"""How much of the canal the cement takes, on which side, within or outside the dura, and if one can tell."""
 
 from __future__ import annotations
 

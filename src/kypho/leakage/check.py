@@ -24,7 +24,7 @@ from kypho.leakage.scene import Scene, build_scene
 from kypho.leakage.segment import Limits, segment
 from kypho.space import Volume
 
-__all__ = ["Leakage", "LeakPart", "check_leakage"]
+__all__ = ["LeakPart", "Leakage", "check_leakage"]
 
 Timer = Callable[[str], AbstractContextManager[None]]
 

@@ -23,7 +23,7 @@ from kypho.leakage.boundary import (
 from kypho.leakage.scene import Scene
 from kypho.leakage.segment import Segmentation
 
-__all__ = ["Interval", "MeasuredPart", "Measured", "measure", "split"]
+__all__ = ["Interval", "Measured", "MeasuredPart", "measure", "split"]
 
 ROOM_MM = 3.0  # numerics: room around a part for the blur of its edges
 LARGE_ML = 4.0  # numerics: with its blurred border; beyond it half a pixel at the surface is below 3 %
@@ -198,7 +198,7 @@ def _part(
     return (
         MeasuredPart(
             mask=mask,
-            ml=Interval(value=volumes[0], low=volumes[1], high=volumes[2]),
+            ml=_widened(*volumes),
             canal_ml=float((boundary.share * (own & canal)).sum() * fine_mm3 / 1000),
             points_mm=points,
             inner_radius_mm=float(depth.max()),
@@ -207,6 +207,14 @@ def _part(
             peak_hu=float(scene.ct.array[mask].max()),
         ),
         areas,
+    )
+
+
+def _widened(middle: float, low: float, high: float) -> Interval:
+    """The fitted bounds, widened by `leak.interval_factor`."""
+    factor = value("leak.interval_factor")
+    return Interval(
+        value=middle, low=max(0.0, middle - factor * (middle - low)), high=middle + factor * (high - middle)
     )
 
 
@@ -261,4 +269,4 @@ def _inside_volume(
     low, middle, high = (
         float((s * bone).sum() * fine_ml) for s in (boundary.low, boundary.share, boundary.high)
     )
-    return Interval(value=middle, low=low, high=high)
+    return _widened(middle, low, high)

@@ -109,14 +109,16 @@ def _metal(scene: Scene, grown: NDArray, limits: Limits) -> NDArray[np.bool_]:
         for number in range(1, n + 1):
             if sizes[number] * scene.ct.grid.voxel_mm3 < 60:
                 continue
-            rod = _rod(scene.local_mm[pieces == number])
+            rod = _rod(scene.local_mm[pieces == number], scene.ct.grid.voxel_mm3)
+            if rod is not None and scene.bone_mm[pieces == number].max() < -value("leak.metal_reach_mm"):
+                rod = None
             if rod is not None:
                 metal |= _along(scene, grown, *rod)
     return metal
 
 
-def _rod(points: NDArray) -> tuple[NDArray, NDArray, float] | None:
-    """Centre, axis and radius of a straight even rod, with or without a thicker head; None for any other shape."""
+def _rod(points: NDArray, voxel_mm3: float) -> tuple[NDArray, NDArray, float] | None:
+    """Centre, axis and radius of a straight even rod, with or without a head; None for another shape."""
     centre = points.mean(axis=0)
     spread = np.linalg.svd(points[:: max(1, len(points) // 4000)] - centre, full_matrices=False)[2]
     axis = spread[0]
@@ -133,6 +135,10 @@ def _rod(points: NDArray) -> tuple[NDArray, NDArray, float] | None:
     if not thin <= slim <= thick or length < 5 * slim or even < 0.4 or max(edge) > 2.6 * slim:
         return None
     shaft = np.abs(np.array(edge)[stations.clip(0, 9)] - slim) < 0.3 * slim
+    # A rod fills its cylinder; an arc along a wall does not.
+    full = np.count_nonzero(shaft) * voxel_mm3 / (np.pi * slim**2 * even * length)
+    if full < value("leak.metal_full_share"):
+        return None
     centre = points[shaft].mean(axis=0)
     axis = np.linalg.svd((points[shaft] - centre)[:: max(1, shaft.sum() // 4000)], full_matrices=False)[2][0]
     return centre, axis, slim
@@ -158,15 +164,22 @@ def _along(
 
 
 def _fringe(scene: Scene, rest: NDArray, metal: NDArray, limits: Limits) -> NDArray[np.bool_]:
-    """What is left around metal once the rod is gone and holds no seed of its own: its blooming."""
+    """What is left around metal once the rod is gone: its blooming, its corners, streaks between its parts.
+
+    A piece that reaches into the canal is never taken for fringe.
+    """
     if not metal.any():
         return metal
     pieces, n = cc3d.connected_components(rest, connectivity=26, return_N=True)
+    size = np.bincount(pieces.ravel(), minlength=n + 1)
     peak = np.zeros(n + 1)
     np.maximum.at(peak, pieces[rest], scene.ct.array[rest])
-    near = np.zeros(n + 1, bool)
-    near[np.unique(pieces[ndimage.binary_dilation(metal, iterations=3)])] = True
-    fringe = near & (peak < limits.seed_hu)
+    near = ndimage.binary_dilation(metal, iterations=4)
+    close = np.bincount(pieces[near], minlength=n + 1)
+    canal = np.bincount(pieces[scene.canal], minlength=n + 1)
+    small = size * scene.voxel_ml < value("leak.fringe_ml")
+    fringe = ((close > 0) & (peak < limits.seed_hu)) | (small & (close > 0.5 * size))
+    fringe &= canal < 0.2 * size
     fringe[0] = False
     return np.asarray(fringe[pieces])
 

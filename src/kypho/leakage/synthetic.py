@@ -1,4 +1,4 @@
-"""Bring a real CT, its labels and the drawing of cement together: synthetic post-operative CTs for grading."""
+"""A real CT, its labels and the drawing of cement brought together: synthetic post-operative CTs."""
 
 from __future__ import annotations
 

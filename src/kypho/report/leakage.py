@@ -125,7 +125,7 @@ def _overview_figure(result: LeakageResult) -> Figure:
 
     scene = result.leakage.scene
     numbers = _numbers(result)
-    figure = Figure(figsize=(8.2, 3.6), layout="constrained")
+    figure = Figure(figsize=(8.2, 2.5), layout="constrained")
     low, high = scene.vertebra.body_box_mm
     # Projections run along the scanner's axes: right to the left as seen from in front, front to the left
     # as seen from the side.
