@@ -12,7 +12,19 @@ from kypho.leakage import Interval
 if TYPE_CHECKING:
     from kypho.case.leakage import LeakageResult
 
-__all__ = ["LEAKAGE_SCHEMA", "LeakageDocument", "leakage_document"]
+__all__ = [
+    "LEAKAGE_SCHEMA",
+    "ActionEntry",
+    "Bounds",
+    "CanalEntry",
+    "InsideEntry",
+    "LeakageDocument",
+    "MriEntry",
+    "PartEntry",
+    "QualityEntry",
+    "SliceEntry",
+    "leakage_document",
+]
 
 LEAKAGE_SCHEMA = "kypho.leakage/1"
 

@@ -44,6 +44,7 @@ __all__ = [
     "RehearsedCase",
     "RehearsedScenario",
     "Scenario",
+    "document",
     "needles_of_plan",
     "prepared",
     "rehearse_case",

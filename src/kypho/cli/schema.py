@@ -18,6 +18,7 @@ def schema(
     from kypho.case.schemas import SCHEMAS, json_schema
 
     if name is None:
-        typer.echo("\n".join(f"{key:<10}{what}" for key, (_, _, what) in SCHEMAS.items()))
+        width = 2 + max(map(len, SCHEMAS))
+        typer.echo("\n".join(f"{key:<{width}}{what}" for key, (_, _, what) in SCHEMAS.items()))
         return
     typer.echo(json.dumps(json_schema(name), indent=2, ensure_ascii=False))
