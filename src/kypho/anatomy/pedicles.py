@@ -23,6 +23,7 @@ RAY_STEP_MM = 0.25  # numerics: a third of a voxel; the surface is interpolated 
 FARTHEST_MM = 10.0  # numerics: half the height of the tallest pedicle; beyond it a ray runs in a process
 SEARCH_CENTRE_DEG = (12.0, 10.0)  # numerics: middle of the transverse and sagittal angles seen from T1 to L5
 SEARCH_WIDTH_DEG = 30.0  # numerics: either way of it, wider than any pedicle in the norms
+NARROW_MM = 0.15  # numerics: sections this much wider than the isthmus still count towards its place
 RIDGE_MM = 0.4  # numerics: half a voxel
 AXIS_REACH_MM = 6.0  # numerics: about the length of a pedicle; steadiest between left and right of real spines
 UPRIGHT_SHARE = 0.05  # numerics: a tall pedicle is as deep over much of its height; this centres the axis in it
@@ -107,7 +108,8 @@ def find_pedicle(
     if len(stations) < 4:
         raise LevelIncompleteError(f"no {side} pedicle found; check the labels of this level")
     depth = ndimage.gaussian_filter1d(stations[:, 3], 1.0, mode="nearest")
-    centre = stations[int(np.argmin(depth)), :3]
+    # A pedicle is often equally narrow over some way; the middle of that way does not jump with the voxels.
+    centre = np.average(stations[:, :3], axis=0, weights=np.exp((depth.min() - depth) / NARROW_MM))
     axis = _deepest_direction(distance, frame, centre, side)
     outline = _outline(distance, frame, centre, axis)
     chords = np.linalg.norm(outline - np.roll(outline, RAYS // 2, axis=0), axis=1)

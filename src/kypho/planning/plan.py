@@ -22,7 +22,7 @@ __all__ = ["Approach", "LevelPlan", "Reason", "Strategy", "plan_level"]
 
 Strategy = Literal["unilateral_left", "unilateral_right", "bilateral"]
 SIDES: tuple[Side, Side] = ("left", "right")
-KEEP_MM = 0.05  # numerics: how much of a higher goal a lower one may give back, half of the promised gap
+KEEP_MM = 0.3  # numerics: half a pixel; margins closer than that are equal, and the target decides between them
 ROUNDING_MM = 1e-3  # numerics: float32 distances of tens of mm are exact to a hundredth of this
 P_CANAL_BAND = 0.05  # numerics: shares of displaced needles closer than this rank as equal
 
