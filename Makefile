@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test slow lint types docs bench lock clean
+.PHONY: demo test slow lint types docs reference bench lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml requirements.lock
@@ -32,6 +32,9 @@ types: $(STAMP)
 
 docs: $(STAMP)        ## fail if the docs are out of step with the code
 	$(BIN)/python docs/generate.py --check
+
+reference: $(STAMP)   ## renew docs/reference from the program
+	$(BIN)/python docs/generate.py
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only

@@ -1,6 +1,6 @@
 """Write docs/reference from the program, or with --check fail when it is out of step.
 
-Run: python docs/generate.py [--check]
+Run: make reference (write) or make docs (check).
 """
 
 import sys
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
         wrong = out_of_step()
         for name in wrong:
-            print(f"docs/reference/{name} is out of step; run: python docs/generate.py", file=sys.stderr)
+            print(f"docs/reference/{name} is out of step; run: make reference", file=sys.stderr)
         return 1 if wrong else 0
     if arguments:
         print(__doc__, file=sys.stderr)
