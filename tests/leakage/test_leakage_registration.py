@@ -1,0 +1,48 @@
+"""Carrying a vertebra from one scan to another, and refusing the wrong scan."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kypho.errors import FrameOfReferenceError
+from kypho.leakage.mri import compression_percent
+from kypho.leakage.register import move_vertebra, register_vertebra
+from kypho.space import Grid, Volume, rotation_about
+
+
+def moved(volume: Volume, rotation: np.ndarray, shift: np.ndarray) -> Volume:
+    """The same voxels at another place: an exact rigid motion, without interpolation."""
+    grid = volume.grid
+    place = Grid(
+        shape=grid.shape,
+        spacing_mm=grid.spacing_mm,
+        origin_mm=rotation @ grid.origin_mm + shift,
+        axes=rotation @ grid.axes,
+    )
+    return Volume(array=volume.array, grid=place, unit=volume.unit)
+
+
+def test_a_known_motion_is_found_despite_cement(site, operated):
+    """Within 1 mm on the body: a pixel and a half, where 2.5 mm slices and new cement leave no more."""
+    phantom, _ = operated("basivertebral")
+    rotation, shift = rotation_about([0.2, 1.0, 0.3], 3.0), np.array([9.0, -6.0, 14.0])
+    found = register_vertebra(site.ct, moved(phantom.ct, rotation, shift), site.vertebra)
+    points = site.vertebra.frame.to_world(site.vertebra.local_points(1)[::400])
+    assert np.abs(found.point(points) - (points @ rotation.T + shift)).max() < 1.0
+    carried = move_vertebra(site.vertebra, found)
+    assert carried.frame.origin_mm == pytest.approx(found.point(site.vertebra.frame.origin_mm))
+    corner = site.vertebra.grid.to_world([3, 4, 5])
+    assert carried.grid.to_world([3, 4, 5]) == pytest.approx(found.point(corner))
+
+
+def test_another_scene_is_refused(site):
+    """Noise with the HU of bone matches nowhere."""
+    noise = np.random.default_rng(0).normal(200, 200, site.ct.grid.shape).astype(np.float32)
+    with pytest.raises(FrameOfReferenceError):
+        register_vertebra(site.ct, site.ct.like(noise), site.vertebra)
+
+
+def test_compression_follows_its_formula():
+    assert compression_percent(8.0, 8.0, 8.0) == 0
+    assert compression_percent(4.0, 7.0, 9.0) == pytest.approx(50)
