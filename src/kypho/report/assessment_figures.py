@@ -22,7 +22,7 @@ TITLES = {
     "right": "right wall",
     "anterior": "anterior wall",
     "left": "left wall",
-    "posterior": "posterior wall, from behind",
+    "posterior": "posterior wall",
 }
 
 
@@ -58,6 +58,8 @@ def body_figure(vertebra: Vertebra, result: Assessment) -> Figure:
 
 
 def _heights(axes: Axes, vertebra: Vertebra, result: Assessment) -> None:
+    from matplotlib.patheffects import withStroke
+
     front, back = vertebra.body_box_mm[0][1], vertebra.wall.a
     places = {"anterior": front + 2.0, "middle": (front + back) / 2, "posterior": back - 2.0}
     for site, y in places.items():
@@ -67,7 +69,14 @@ def _heights(axes: Axes, vertebra: Vertebra, result: Assessment) -> None:
         text = f"{result.heights.at(site):.1f} mm"
         text += "\nloss n/a" if loss is None else f"\n{loss:+.0f} %"
         axes.annotate(
-            text, (y, top), (0, 9), textcoords="offset points", ha="center", fontsize=7, color="#ffd400"
+            text,
+            (y, top),
+            (0, 12),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color="#ffd400",
+            path_effects=[withStroke(linewidth=2.5, foreground="black")],
         )
 
 
@@ -77,8 +86,8 @@ def cortex_figure(result: Assessment) -> Figure:
     from matplotlib.figure import Figure
 
     colours = LinearSegmentedColormap.from_list("cortex", ["#c1121f", "#f4a261", "#e9ecef", "#1d3557"])
-    figure = Figure(figsize=(9.0, 4.6), layout="constrained")
-    grid = figure.add_gridspec(2, 4, width_ratios=[1, 1.3, 1, 1.3])
+    figure = Figure(figsize=(9.0, 6.4), layout="constrained")
+    grid = figure.add_gridspec(2, 4, width_ratios=[1, 1.3, 1, 1.3], height_ratios=[1, 1.7])
     image = None
     for n, name in enumerate(WALL_ORDER):
         axes = figure.add_subplot(grid[0, n])
@@ -128,11 +137,11 @@ def _in_space(axes, result: Assessment, colours) -> None:  # type: ignore[no-unt
         out = sign * wall.position_mm[seen]
         x, y = (out, across[seen]) if name in ("left", "right") else (across[seen], out)
         share = wall.left_of_density[seen]
-        axes.scatter(x, y, up[seen], c=share, cmap=colours, vmin=0, vmax=1.3, s=2.5, linewidths=0)
+        axes.scatter(x, y, up[seen], c=share, cmap=colours, vmin=0, vmax=1.3, s=5, linewidths=0)
     axes.set_xlabel("left", fontsize=7)
     axes.set_ylabel("posterior", fontsize=7)
     axes.set_zlabel("superior", fontsize=7)
     axes.tick_params(labelsize=6)
-    axes.set_box_aspect((1.4, 1.2, 1.0))
+    axes.set_box_aspect((1.4, 1.2, 1.0), zoom=1.15)
     axes.view_init(elev=18, azim=55)
     axes.set_title("in space, seen from behind and the left", fontsize=8)
