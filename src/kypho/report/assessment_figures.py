@@ -67,7 +67,7 @@ def _heights(axes: Axes, vertebra: Vertebra, result: Assessment) -> None:
         axes.plot([y, y], [bottom, top], color="#ffd400", lw=1.4)
         loss = result.loss.percent[site]
         text = f"{result.heights.at(site):.1f} mm"
-        text += "\nloss n/a" if loss is None else f"\n{loss:+.0f} %"
+        text += "\nloss not known" if loss is None else f"\n{loss:.0f} % lost"
         axes.annotate(
             text,
             (y, top),
@@ -100,7 +100,7 @@ def cortex_figure(result: Assessment) -> Figure:
     extent = (wall.across_mm[0], wall.across_mm[-1], wall.up_mm[0], wall.up_mm[-1])
     shown = thick.imshow(wall.thickness_mm, origin="lower", extent=extent, cmap="cividis", vmin=0, vmax=4)
     _frame(thick, wall)
-    thick.set_title("posterior wall: extent of dense bone", fontsize=8)
+    thick.set_title("extent of dense bone", fontsize=8)
     figure.colorbar(shown, ax=thick, shrink=0.8).set_label("mm, upper bound", fontsize=7)
     if image is not None:
         bar = figure.colorbar(image, ax=space, shrink=0.7, location="left")
