@@ -25,6 +25,7 @@ from kypho.cement.rheology import Cement, ageing_rate, consistency, darcy_viscos
 from kypho.cement.schedule import Needle, Pause, Schedule, Settings, Stage
 from kypho.cement.thermal import ThermalBox
 from kypho.cement.transport import advance
+from kypho.cement.transport_corey import advance_corey
 from kypho.errors import SettingsError
 from kypho.evidence import value
 
@@ -247,7 +248,8 @@ class _Injection:
         # Only Corey flow asks for the viscosities; a piston does not.
         thick = self._viscosity() if self.settings.corey else self.saturation
         ratio = thick / self.settings.marrow_pa_s
-        advance(
+        move = advance_corey if self.settings.corey else advance
+        move(
             saturation=self.saturation,
             tracers=self.tracers,
             pore_m3=self.medium.pore_m3,

@@ -10,7 +10,8 @@ step, and only cells that cement has reached are visited.
 Displacement is piston-like: in a pore network cement pushes the marrow out before it moves on, so
 ``f(s) = s / (s + A (1 - s))`` with a large ``A``, whose only weak solution between filled and empty is one
 shock, at the speed of the fluid. Where the cement is the thinner fluid this front is unstable, and fingers
-grow from whatever disturbs it. Corey exponents are there for comparison with reservoir simulators.
+grow from whatever disturbs it. Corey flow, for comparison with reservoir simulators, is in
+`kypho.cement.transport_corey`.
 """
 
 from __future__ import annotations

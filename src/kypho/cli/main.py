@@ -19,6 +19,7 @@ from kypho.cli.plan import plan
 from kypho.cli.rehearse import rehearse
 from kypho.cli.sample import sample
 from kypho.cli.schema import schema
+from kypho.cli.validate import validate_app
 from kypho.cli.view_angles import view_angles
 from kypho.errors import KyphoError
 
@@ -51,6 +52,7 @@ app.command()(sample)
 app.command()(schema)
 app.command()(view_angles)
 app.add_typer(follow_app, name="follow")
+app.add_typer(validate_app, name="validate")
 app.command(name="import")(import_case)
 
 

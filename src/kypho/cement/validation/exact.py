@@ -19,8 +19,15 @@ from kypho.cement.rheology import Cement
 from kypho.cement.schedule import Needle, Schedule, Settings
 from kypho.cement.validation.check import Check, near, order_of_convergence, within
 from kypho.evidence import value
-from kypho.phantoms.exact_flow import BuckleyLeverett, Cylinder, PowerLawSphere, Sphere, contact_temperature
-from kypho.phantoms.exact_flow import ellipsoid_axis_ratio, heated_sphere
+from kypho.phantoms.exact_flow import (
+    BuckleyLeverett,
+    Cylinder,
+    PowerLawSphere,
+    Sphere,
+    contact_temperature,
+    ellipsoid_axis_ratio,
+    heated_sphere,
+)
 from kypho.space import Grid, Volume, sample_at
 
 __all__ = [
@@ -199,7 +206,7 @@ def power_law(spacing_mm: float = 0.75) -> list[Check]:
     return checks
 
 
-def buckley_leverett(cells: tuple[int, ...] = (100, 200)) -> list[Check]:
+def buckley_leverett(cells: tuple[int, ...] = (50, 100, 200)) -> list[Check]:
     """3: Corey flow in a tube: shock speed and profile at four viscosity ratios."""
     checks = []
     for ratio in (0.1, 1.0, 10.0):
@@ -229,8 +236,8 @@ def buckley_leverett(cells: tuple[int, ...] = (100, 200)) -> list[Check]:
         checks += [
             near(3, f"Buckley-Leverett a {ratio:g}, shock position, mm", 25.0, shocks[-1], absolute=max(h, 0.25)),
             within(3, f"Buckley-Leverett a {ratio:g}, mean saturation error", -np.inf, 0.02, errors[-1]),
-            within(3, f"Buckley-Leverett a {ratio:g}, order in the mean", 0.7, np.inf, order,
-                   note="first-order upwinding of a shock and a rarefaction converges below order one"),
+            within(3, f"Buckley-Leverett a {ratio:g}, order in the mean", 0.9, np.inf, order,
+                   note="order one, less what the shock's place within its cell adds to so few grids"),
         ]  # fmt: skip
     return checks
 
