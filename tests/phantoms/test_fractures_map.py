@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kypho.errors import SettingsError
-from kypho.phantoms.fractures import Collapse, FractureSpec, Retropulsion, WallDefect, random_spec
+from kypho.phantoms.fractures import Cleft, Collapse, FractureSpec, Retropulsion, WallDefect, random_spec
 from kypho.phantoms.fractures.warp import BodyShape, collapse_source, remaining_height, retropulsion_source
 
 SHAPE = BodyShape(
@@ -128,6 +128,12 @@ def test_specs_refuse_what_cannot_be_made():
         Collapse(kind="burst", loss=0.3)
     with pytest.raises(SettingsError, match="wall"):
         WallDefect(wall="top", area_mm2=20)
+    with pytest.raises(SettingsError, match="gas or fluid"):
+        Cleft(content="oil", volume_ml=1)
+    with pytest.raises(SettingsError, match="volume"):
+        Cleft(content="gas", volume_ml=0)
+    with pytest.raises(SettingsError, match="retropulsion"):
+        Retropulsion(depth_mm=12)
 
 
 def test_a_seed_draws_the_same_spec_twice_and_another_seed_another():

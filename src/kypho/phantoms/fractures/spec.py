@@ -28,8 +28,22 @@ __all__ = [
 LARGEST_LOSS = 0.7
 """Height loss beyond which the map would fold in front of the body."""
 
-WALLS = ("posterior", "anterior", "left", "right")
+LARGEST_HOLE_MM2, LARGEST_PUSH_MM, LARGEST_CLEFT_ML = 400.0, 10.0, 6.0
+"""Beyond these the damage no longer fits one vertebra."""
+
+Kind = Literal["wedge", "biconcave", "crush"]
+WallName = Literal["posterior", "anterior", "left", "right"]
+Content = Literal["gas", "fluid"]
+KINDS: tuple[Kind, ...] = ("wedge", "biconcave", "crush")
+WALLS: tuple[WallName, ...] = ("posterior", "anterior", "left", "right")
+CONTENTS: tuple[Content, ...] = ("gas", "fluid")
 THIRDS = {"lower": -0.6, "middle": 0.0, "upper": 0.6}
+
+
+def _require_size(what: str, size: float, largest: float, unit: str) -> None:
+    """Raise SettingsError unless ``0 < size <= largest``."""
+    if not 0 < size <= largest:
+        raise SettingsError(f"{what} must be above 0 and at most {largest:g} {unit}, got {size:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +54,11 @@ class Collapse:
     crush: everywhere.
     """
 
-    kind: Literal["wedge", "biconcave", "crush"]
+    kind: Kind
     loss: float
 
     def __post_init__(self) -> None:
-        if self.kind not in ("wedge", "biconcave", "crush"):
+        if self.kind not in KINDS:
             raise SettingsError(f"collapse must be wedge, biconcave or crush, got {self.kind!r}")
         if not 0 <= self.loss <= LARGEST_LOSS:
             raise SettingsError(f"height loss must be 0 to {LARGEST_LOSS}, got {self.loss}")
@@ -54,7 +68,7 @@ class Collapse:
 class WallDefect:
     """A round hole in a cortical wall; `across` and `up` are its place on the wall, -1 to 1."""
 
-    wall: Literal["posterior", "anterior", "left", "right"]
+    wall: WallName
     area_mm2: float
     across: float = 0.0
     up: float = 0.0
@@ -62,6 +76,7 @@ class WallDefect:
     def __post_init__(self) -> None:
         if self.wall not in WALLS:
             raise SettingsError(f"wall must be one of {', '.join(WALLS)}, got {self.wall!r}")
+        _require_size("the area of a wall defect", self.area_mm2, LARGEST_HOLE_MM2, "mm2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +85,9 @@ class Retropulsion:
 
     depth_mm: float
     up: float = 0.4
+
+    def __post_init__(self) -> None:
+        _require_size("retropulsion", self.depth_mm, LARGEST_PUSH_MM, "mm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +100,26 @@ class SchmorlNode:
     across: float = 0.0
     along: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.endplate not in ("superior", "inferior"):
+            raise SettingsError(f"endplate must be superior or inferior, got {self.endplate!r}")
+        _require_size("the depth of a Schmorl node", self.depth_mm, LARGEST_PUSH_MM, "mm")
+        _require_size("the area of a Schmorl node", self.area_mm2, LARGEST_HOLE_MM2, "mm2")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cleft:
     """A flat cavity in the body, filled with gas or fluid."""
 
-    content: Literal["gas", "fluid"]
+    content: Content
     volume_ml: float
     along: float = -0.35
     up: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.content not in CONTENTS:
+            raise SettingsError(f"a cleft holds gas or fluid, got {self.content!r}")
+        _require_size("the volume of a cleft", self.volume_ml, LARGEST_CLEFT_ML, "mL")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +138,10 @@ class PedicleBreach:
 
     side: Literal["left", "right"]
     needle_radius_mm: float = 2.1
+
+    def __post_init__(self) -> None:
+        if self.side not in ("left", "right"):
+            raise SettingsError(f"a pedicle is left or right, got {self.side!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +173,7 @@ class FractureSpec:
 def random_spec(seed: int) -> FractureSpec:
     """A seeded combination as validation needs them: each damage is there about half of the time."""
     random = np.random.default_rng(seed)
-    kind = random.choice(["wedge", "biconcave", "crush"])
+    kind = KINDS[random.choice(3)]
     collapse = Collapse(kind=kind, loss=float(random.uniform(0.05, 0.55))) if random.random() < 0.85 else None
     walls: list[WallDefect] = []
     if random.random() < 0.5:
@@ -154,13 +187,13 @@ def random_spec(seed: int) -> FractureSpec:
             )
         )
     if random.random() < 0.25:
-        side = random.choice(["anterior", "left", "right"])
+        side = WALLS[1:][random.choice(3)]
         walls.append(WallDefect(wall=side, area_mm2=float(random.uniform(25, 80)), across=-0.1, up=0.0))
     return FractureSpec(
         collapse=collapse,
         walls=tuple(walls),
         retropulsion=Retropulsion(depth_mm=float(random.uniform(1.5, 5))) if random.random() < 0.4 else None,
-        cleft=Cleft(content=random.choice(["gas", "fluid"]), volume_ml=float(random.uniform(0.3, 1.5)))
+        cleft=Cleft(content=CONTENTS[random.choice(2)], volume_ml=float(random.uniform(0.3, 1.5)))
         if random.random() < 0.5
         else None,
         density_drop_hu=float(random.uniform(0, 110)) if random.random() < 0.5 else 0.0,
