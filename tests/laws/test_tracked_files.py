@@ -15,6 +15,9 @@ FORBIDDEN = {
         r"https?://(?:[\w.-]*pypi[\w.-]*|[\w.-]*pythonhosted[\w.-]*)/"
     ),
     "an index option": re.compile(r"^--?(?:extra-)?(?:index-url|find-links|trusted-host)", re.MULTILINE),
+    "a word about how the text came about": re.compile(
+        r"\b(?:LLM|language model|chatbot|subagent)s?\b", re.I
+    ),
     "a key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY|\b(?:ghp|sk)_\w{20,}"),
 }
 
