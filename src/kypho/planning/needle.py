@@ -13,9 +13,10 @@ from kypho.evidence import value
 from kypho.fluoroscopy.carm import angles_of
 from kypho.planning.ap_lateral import RuleCheck, check_rule
 from kypho.planning.devices import Device
+from kypho.planning.fractured import SOUND, Considerations
 from kypho.planning.optimum import Certificate, Corridor, Line, path_minima
 from kypho.planning.robustness import Robustness, robustness
-from kypho.planning.routes import Task, target_of, walls_of
+from kypho.planning.routes import Task, walls_of
 from kypho.planning.settings import PlanSettings
 from kypho.planning.skin import crossed, skin_point
 from kypho.planning.walls import PEDICLE_WALLS, WALLS, Walls, side_sign
@@ -25,6 +26,7 @@ __all__ = ["Depth", "Needle", "Scene", "describe", "gertzbein_robbins", "heary"]
 
 WALK_MM = 0.25  # numerics: a third of a voxel
 SEARCH_MM = 60.0  # numerics: how far a path is looked at where the scan shows no skin
+LONGEST_MM = 120.0  # numerics: more than any bony path of a vertebra
 GAP_MM = 2.0  # numerics: a hole in the labels shorter than this does not end the bone
 
 
@@ -36,6 +38,7 @@ class Scene:
     walls: Walls
     ct: Volume
     labels: Labels
+    fractured: Considerations = SOUND
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +111,7 @@ def gertzbein_robbins(breach_mm: float) -> str:
 
 
 def heary(margins_mm: Mapping[str, float]) -> str:
-    """Heary's class: I contained, II lateral, III through the front, IV medial or inferior, V in the canal."""
+    """Heary's class: I contained, II lateral, III in front, IV medial or inferior, V in the canal."""
     if margins_mm["canal"] < 0:
         return "V"
     if min(margins_mm["medial"], margins_mm["inferior"]) < 0:
@@ -127,7 +130,17 @@ def describe(
     certificates: Mapping[str, Certificate],
     settings: PlanSettings,
 ) -> Needle:
-    """Measure one line: entry, margins, grade, rule, robustness, depths, angles, way through the skin."""
+    """Measure one line.
+
+    Args:
+        scene: what it is measured against.
+        task: side, aim and route.
+        device: what is put in.
+        corridor: the lines the search chose from.
+        line: the chosen one, four numbers in [-1, 1].
+        certificates: of the search, by goal; handed on.
+        settings: limits, sigmas and seed.
+    """
     vertebra, walls = scene.vertebra, scene.walls
     gate, tip = corridor.ends(line)
     backwards = (gate - tip) / np.linalg.norm(gate - tip)
@@ -140,7 +153,7 @@ def describe(
     }
     breach = {name: max(0.0, -margins[name]) for name in WALLS}
     entry_mm, tip_mm = vertebra.frame.to_world(entry), vertebra.frame.to_world(tip)
-    target = target_of(vertebra, task)
+    target = corridor.target[0]
     outwards = vertebra.frame.direction_to_world(backwards)
     skin_mm = skin_point(scene.ct, entry_mm, outwards)
     outer_mm = entry_mm + SEARCH_MM * outwards if skin_mm is None else skin_mm
@@ -178,20 +191,18 @@ def _breachable(task: Task) -> tuple[str, ...]:
     return (*(name for name in walls_of(task.route) if name in WALLS), "anterior")
 
 
-def _along(distance: Volume, vertebra: Vertebra, start: NDArray, direction: NDArray, reach_mm: float) -> NDArray:
-    """Distance values every WALK_MM from a local point in a local direction."""
+def _in_bone(vertebra: Vertebra, start: NDArray, direction: NDArray, reach_mm: float) -> NDArray[np.bool_]:
+    """Whether the points every WALK_MM from a local point in a local direction lie in the bone."""
     points = start + np.arange(0.0, reach_mm, WALK_MM)[:, None] * direction
-    return sample_at(distance, vertebra.frame.to_world(points), outside=-1.0)
+    return np.asarray(sample_at(vertebra.bone_mm, vertebra.frame.to_world(points), outside=-1.0) > 0)
 
 
 def _bone_reach(vertebra: Vertebra, tip: NDArray, backwards: NDArray) -> float:
     """How far the bone reaches from the tip backwards along the needle, gaps up to GAP_MM bridged."""
-    inside = _along(vertebra.bone_mm, vertebra, tip, backwards, 120.0) > 0
+    inside = _in_bone(vertebra, tip, backwards, LONGEST_MM)
     last, gap = 0, 0
     for n, bone in enumerate(inside):
-        gap = 0 if bone else gap + 1
-        if bone:
-            last = n
+        last, gap = (n, 0) if bone else (last, gap + 1)
         if gap * WALK_MM > GAP_MM:
             break
     return last * WALK_MM
@@ -205,7 +216,7 @@ def _depths(vertebra: Vertebra, walls: Walls, entry: NDArray, tip: NDArray) -> t
     points = entry + np.arange(0.0, length + WALK_MM, WALK_MM)[:, None] * forwards
     behind_pedicle = points[:, 1] > walls.pedicle_end_mm
     behind_wall = points[:, 1] > vertebra.wall.y_mm(points[:, 2])
-    ahead = _along(vertebra.bone_mm, vertebra, tip, forwards, 60.0) > 0
+    ahead = _in_bone(vertebra, tip, forwards, LONGEST_MM)
     cortex = length + float(np.argmin(ahead)) * WALK_MM
     wall = float(np.count_nonzero(behind_wall)) * WALK_MM
     marks = {
@@ -223,7 +234,7 @@ def _depths(vertebra: Vertebra, walls: Walls, entry: NDArray, tip: NDArray) -> t
 
 
 def _angles(vertebra: Vertebra, task: Task, forwards: NDArray) -> dict[str, float]:
-    """Transverse: towards the midline positive. Sagittal: towards the feet positive. C-arm: LAO, CRA positive."""
+    """Transverse: towards the midline positive; sagittal: towards the feet; C-arm: LAO and CRA."""
     lao, cranial = angles_of(-vertebra.frame.direction_to_world(forwards))
     medial = -side_sign(task.side) * forwards[0]
     return {

@@ -386,9 +386,14 @@ def _split(lines: NDArray, halves: NDArray, share: NDArray, corridor: Corridor) 
 
 
 def polish(
-    corridor: Corridor, line: Line, stack: Stack, needs: Mapping[str, float], wish: NDArray[np.float64], seed: int = 0
+    corridor: Corridor,
+    line: Line,
+    stack: Stack,
+    needs: Mapping[str, float],
+    wish: NDArray[np.float64],
+    seed: int = 0,
 ) -> Line:
-    """Of all lines that meet the needs, the one with its tip nearest a wished point and its gate point central.
+    """Of all lines that meet the needs, one with its tip near a wished point and central in the gate.
 
     Many lines are equally good once the needs are met; the sum of squares of both distances singles one
     out, so that the same anatomy gets the same needle. Random lines in a shrinking neighbourhood of the

@@ -11,10 +11,11 @@ import numpy as np
 
 from kypho.anatomy import Labels, Side, Vertebra
 from kypho.planning.devices import Device, largest_first
+from kypho.planning.fractured import SOUND, Considerations
 from kypho.planning.needle import Needle, Scene, describe
 from kypho.planning.optimum import Certificate, Corridor, Goal, Line, Stack, maximise, polish
-from kypho.planning.routes import Route, Task, corridor_of, fixed_needs, target_of, walls_of
-from kypho.planning.settings import PlanSettings
+from kypho.planning.routes import Aim, Route, Task, corridor_of, fixed_needs, walls_of
+from kypho.planning.settings import PlanSettings, StrategyChoice
 from kypho.planning.walls import WALLS, build_walls
 from kypho.space import Volume
 
@@ -22,7 +23,14 @@ __all__ = ["Approach", "LevelPlan", "Reason", "Strategy", "plan_level"]
 
 Strategy = Literal["unilateral_left", "unilateral_right", "bilateral"]
 SIDES: tuple[Side, Side] = ("left", "right")
-KEEP_MM = 0.3  # numerics: half a pixel; margins closer than that are equal, and the target decides between them
+UNILATERAL: Mapping[Side, Strategy] = {"left": "unilateral_left", "right": "unilateral_right"}
+AIMS: Mapping[StrategyChoice, tuple[Aim, ...]] = {
+    "auto": ("midline", "paramedian"),
+    "unilateral": ("midline",),
+    "bilateral": ("paramedian",),
+}
+"""A single needle goes to the midline, each of two beside it."""
+KEEP_MM = 0.3  # numerics: half a pixel; margins closer than that are equal, and the next goal decides
 ROUNDING_MM = 1e-3  # numerics: float32 distances of tens of mm are exact to a hundredth of this
 P_CANAL_BAND = 0.05  # numerics: shares of displaced needles closer than this rank as equal
 
@@ -61,38 +69,59 @@ class Approach:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LevelPlan:
-    """All approaches of a level, best first, and the reason for the choice in words."""
+    """All approaches of a level, best first, and the reason for the choice in words.
+
+    Attributes:
+        level: "T7".
+        approaches: best first.
+        recommended: 0, the first approach; None where none is feasible.
+        why: the reason in words.
+        notes: what the fracture changed, in words.
+    """
 
     level: str
     approaches: tuple[Approach, ...]
     recommended: int | None
     why: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Planned:
+    """The needle of a task and the hard limits it misses."""
+
     needle: Needle
     reasons: tuple[Reason, ...]
 
 
-def plan_level(vertebra: Vertebra, ct: Volume, labels: Labels, settings: PlanSettings) -> LevelPlan:
+def plan_level(
+    vertebra: Vertebra,
+    ct: Volume,
+    labels: Labels,
+    settings: PlanSettings,
+    fractured: Considerations = SOUND,
+) -> LevelPlan:
     """Plan one level.
 
     1. Each side is planned transpedicularly to the midline (unilateral) and paramedian (bilateral).
     2. Where the isthmus cannot take the device, the extrapedicular route is planned too.
-    3. Approaches are ranked: feasible first, through the pedicle before beside it, then by the chance
-       that a displaced needle touches the canal, one puncture before two, the larger device, the margin.
+    3. Approaches are ranked: feasible first, through the pedicle before beside it, away from a
+       damaged wall, then by the chance that a displaced needle touches the canal, one puncture before
+       two, the larger device, the margin.
 
     Args:
         vertebra: the model of the level.
         ct: CT in HU, for the way to the skin.
         labels: labels on the CT's grid; neighbours, ribs, organs and vessels are obstacles.
         settings: limits and choices.
+        fractured: what the assessment found; an open pedicle is not passed, a cleft is aimed at, and the
+            side away from a damaged wall is preferred.
     """
-    scene = Scene(vertebra=vertebra, walls=build_walls(vertebra, labels), ct=ct, labels=labels)
-    aims: tuple[Literal["midline", "paramedian"], ...] = ("midline", "paramedian")
-    wanted = aims if settings.strategy == "auto" else (aims[0],) if settings.strategy == "unilateral" else (aims[1],)
-    tasks = [Task(side=s, aim=a, route="transpedicular") for a in wanted for s in SIDES]
+    scene = Scene(
+        vertebra=vertebra, walls=build_walls(vertebra, labels), ct=ct, labels=labels, fractured=fractured
+    )
+    aims = AIMS[settings.strategy]
+    tasks = [Task(side=s, aim=a, route="transpedicular") for a in aims for s in SIDES]
     with ThreadPoolExecutor(2) as pool:
         through = list(pool.map(lambda t: _plan_needle(scene, t, settings), tasks))
         blocked = [
@@ -102,13 +131,13 @@ def plan_level(vertebra: Vertebra, ct: Volume, labels: Labels, settings: PlanSet
         ]
         beside = list(pool.map(lambda t: _plan_needle(scene, t, settings), blocked))
     done = {p.needle.task: p for p in (*through, *beside)}
-    approaches = sorted(_approaches(done, wanted), key=_rank)
-    recommended = 0 if approaches[0].feasible else None
+    approaches = sorted(_approaches(done, aims), key=lambda a: _rank(a, fractured))
     return LevelPlan(
         level=vertebra.level,
         approaches=tuple(approaches),
-        recommended=recommended,
+        recommended=0 if approaches[0].feasible else None,
         why=_why(approaches),
+        notes=fractured.notes,
     )
 
 
@@ -119,7 +148,7 @@ def _plan_needle(scene: Scene, task: Task, settings: PlanSettings) -> _Planned:
     margin up to "enough"; then the distance to the target.
     """
     vertebra, walls = scene.vertebra, scene.walls
-    corridor = corridor_of(vertebra, task)
+    corridor = corridor_of(vertebra, task, scene.fractured.cleft_mm)
     limits, devices = settings.limits, largest_first(settings.device)
     spaces = {name: getattr(limits, f"{name}_mm") for name in walls_of(task.route)}
     fixed = fixed_needs(task.side, limits)
@@ -145,7 +174,7 @@ def _plan_needle(scene: Scene, task: Task, settings: PlanSettings) -> _Planned:
     needs = fixed | {name: limit + radius - ROUNDING_MM for name, limit in spaces.items()}
     line, certificates = _lexicographic(vertebra, stack, task, radius, corridor, start, needs, settings)
     needle = describe(scene, task, chosen, corridor, line, proofs | certificates, settings)
-    return _Planned(needle=needle, reasons=_violations(needle, settings))
+    return _Planned(needle=needle, reasons=(*_closed(scene, task), *_violations(needle, settings)))
 
 
 def _lexicographic(
@@ -160,7 +189,10 @@ def _lexicographic(
 ) -> tuple[Line, dict[str, Certificate]]:
     """Canal, then walls, then target; each keeps what the one before has reached."""
     canal = maximise(
-        corridor, stack, Goal(offsets={"canal": radius_mm}, needs=needs, cap_mm=settings.enough_canal_mm), start=start
+        corridor,
+        stack,
+        Goal(offsets={"canal": radius_mm}, needs=needs, cap_mm=settings.enough_canal_mm),
+        start=start,
     )
     needs = needs | {"canal": canal.certificate.objective_mm + radius_mm - KEEP_MM}
     beside = {name: radius_mm for name in walls_of(task.route) if name in WALLS and name != "canal"}
@@ -171,7 +203,7 @@ def _lexicographic(
         name: max(needs[name], near.certificate.objective_mm + radius_mm - KEEP_MM) for name in beside
     }
     line = near.line if near.line is not None else start
-    line = polish(corridor, line, stack, needs, target_of(vertebra, task))
+    line = polish(corridor, line, stack, needs, corridor.target[0])
     return line, {"canal": canal.certificate, "walls": near.certificate}
 
 
@@ -192,7 +224,15 @@ def _miss(
         limit=device.outer_diameter_mm,
         unit="mm",
     )
-    return _Planned(needle=needle, reasons=(widest, *_violations(needle, settings)))
+    return _Planned(needle=needle, reasons=(widest, *_closed(scene, task), *_violations(needle, settings)))
+
+
+def _closed(scene: Scene, task: Task) -> tuple[Reason, ...]:
+    """A pedicle with an open medial wall is not passed, however well a needle would fit."""
+    damage = scene.fractured.closed.get(task.side)
+    if damage is None or task.route != "transpedicular":
+        return ()
+    return (Reason(what=damage.factor, value=damage.area_mm2, limit=damage.limit_mm2, unit="mm2"),)
 
 
 def _violations(needle: Needle, settings: PlanSettings) -> tuple[Reason, ...]:
@@ -212,21 +252,15 @@ def _violations(needle: Needle, settings: PlanSettings) -> tuple[Reason, ...]:
     )
 
 
-def _approaches(
-    done: Mapping[Task, _Planned], aims: tuple[Literal["midline", "paramedian"], ...]
-) -> list[Approach]:
+def _approaches(done: Mapping[Task, _Planned], aims: tuple[Aim, ...]) -> list[Approach]:
     """Combine needles into approaches; routes that the pedicle takes need no detour."""
-    found = []
-    routes: tuple[Route, Route] = ("transpedicular", "extrapedicular")
-    if "midline" in aims:
-        for side in SIDES:
-            for route in routes:
-                planned = done.get(Task(side=side, aim="midline", route=route))
-                if planned:
-                    strategy: Strategy = "unilateral_left" if side == "left" else "unilateral_right"
-                    found.append(
-                        Approach(strategy=strategy, route=route, needles=(planned.needle,), reasons=planned.reasons)
-                    )
+    found = [
+        Approach(
+            strategy=UNILATERAL[task.side], route=task.route, needles=(p.needle,), reasons=p.reasons
+        )
+        for task, p in done.items()
+        if task.aim == "midline"
+    ]
     if "paramedian" in aims:
         through = [done[Task(side=s, aim="paramedian", route="transpedicular")] for s in SIDES]
         found.append(_bilateral(through))
@@ -240,6 +274,7 @@ def _approaches(
 
 
 def _bilateral(pair: list[_Planned]) -> Approach:
+    """Both needles as one approach; its reasons name the side."""
     routes = {p.needle.task.route for p in pair}
     reasons = tuple(
         Reason(what=f"{p.needle.task.side}: {r.what}", value=r.value, limit=r.limit, unit=r.unit)
@@ -254,7 +289,9 @@ def _bilateral(pair: list[_Planned]) -> Approach:
     )
 
 
-def _rank(approach: Approach) -> tuple:
+def _rank(
+    approach: Approach, fractured: Considerations
+) -> tuple[bool, int, int, int, bool, float, float, str]:
     """Sort key, smallest first."""
     p_canal = max(n.robustness.p_canal for n in approach.needles)
     smallest = min(n.device.outer_diameter_mm for n in approach.needles)
@@ -262,6 +299,7 @@ def _rank(approach: Approach) -> tuple:
     return (
         not approach.feasible,
         ("transpedicular", "mixed", "extrapedicular").index(approach.route),
+        sum(n.task.side in fractured.damaged for n in approach.needles),
         int(p_canal / P_CANAL_BAND),
         approach.strategy == "bilateral",
         -smallest,
@@ -279,10 +317,10 @@ def _why(approaches: list[Approach]) -> str:
     through = [a for a in approaches if a.strategy != "bilateral" and a.route == "transpedicular"]
     if best.strategy == "bilateral":
         misses = sorted({r.what.replace("_", " ") for a in through for r in a.reasons})
-        because = f"the pedicles allow no straight path to the midline ({', '.join(misses)})" if misses else (
-            "a displaced needle would touch the canal more often on a unilateral path"
-        )
-        words.append(because)
+        if misses:
+            words.append(f"the pedicles allow no straight path to the midline ({', '.join(misses)})")
+        else:
+            words.append("a displaced needle would touch the canal more often on a unilateral path")
     else:
         words.append("one puncture reaches the midline within every limit")
     if best.route != "transpedicular":

@@ -49,7 +49,12 @@ def _least_along(entries, tips, values, first, inverse_pitch):  # type: ignore[n
 
 
 def robustness(
-    entry: NDArray, tip: NDArray, radius_mm: float, stack: Stack, walls: tuple[str, ...], settings: PlanSettings
+    entry: NDArray,
+    tip: NDArray,
+    radius_mm: float,
+    stack: Stack,
+    walls: tuple[str, ...],
+    settings: PlanSettings,
 ) -> Robustness:
     """Displace the entry across the needle and turn the direction about it, `robustness_draws` times.
 

@@ -36,25 +36,34 @@ class Task:
     route: Route
 
 
-def target_of(vertebra: Vertebra, task: Task) -> NDArray[np.float64]:
-    """The ideal tip in local mm: anterior third, mid-height; on the midline or paramedian."""
+def target_of(
+    vertebra: Vertebra, task: Task, cleft_mm: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """The ideal tip in local mm: anterior third, mid-height; on the midline or paramedian.
+
+    A cleft draws the target to its depth and height, as far as it lies in the front half of the body.
+    """
     low, high = vertebra.body_box_mm
     front, back = low[1], float(vertebra.wall.y_mm(0.0))
     x = 0.0
     if task.aim == "paramedian":
         x = side_sign(task.side) * value("plan.target.paramedian_fraction") * (high[0] - low[0])
     y = front + value("plan.target.anterior_fraction") * (back - front)
+    if cleft_mm is not None and cleft_mm[1] < (front + back) / 2:
+        return np.array([x, float(cleft_mm[1]), float(cleft_mm[2])])
     ends = [plate.z_mm(np.array([x, y])) for plate in (vertebra.inferior, vertebra.superior)]
     return np.array([x, y, float(np.mean(ends))])
 
 
-def corridor_of(vertebra: Vertebra, task: Task) -> Corridor:
+def corridor_of(
+    vertebra: Vertebra, task: Task, cleft_mm: NDArray[np.float64] | None = None
+) -> Corridor:
     """All lines from the tolerance rectangle about the target through the gate of the route.
 
     Transpedicular: the gate is the isthmus. Extrapedicular: a window beside the pedicle's junction with
     the body, over the height of the pedicle.
     """
-    target = target_of(vertebra, task)
+    target = target_of(vertebra, task, cleft_mm)
     low, high = vertebra.body_box_mm
     half_height = value("plan.target.height_fraction") * (high[2] - low[2]) / 2
     aim = np.array([target, [value("plan.target.lateral_tolerance_mm"), 0, 0], [0, 0, half_height]])

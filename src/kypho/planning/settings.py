@@ -14,7 +14,8 @@ StrategyChoice = Literal["auto", "unilateral", "bilateral"]
 
 
 def _default(record_id: str) -> float:
-    return field(default_factory=lambda: float(value(record_id)))  # type: ignore[no-any-return]
+    """A field whose default is read from the ledger when it is needed."""
+    return field(default_factory=lambda: float(value(record_id)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,10 +57,14 @@ def crossed(
     across = np.linalg.svd(axis[None])[2][1:]
     turn = np.linspace(0, 2 * np.pi, RING, endpoint=False)
     ring = radius_mm * np.column_stack([np.cos(turn), np.sin(turn)]) @ across
-    points = entry_mm + np.arange(STEP_MM, length, STEP_MM)[:, None, None] * axis + np.vstack([ring, np.zeros(3)])
+    along = np.arange(STEP_MM, length, STEP_MM)[:, None, None] * axis
+    points = entry_mm + along + np.vstack([ring, np.zeros(3)])
     numbers = sample_at(labels.volume, points, order=0).astype(int)
     name_of = {
-        n: name for name, ids in labels.ids.items() for n in ids if obstacle_kind(name) and name.split("_")[0] != level
+        n: name
+        for name, ids in labels.ids.items()
+        for n in ids
+        if obstacle_kind(name) and name.split("_")[0] != level
     }
     order = [n for row in numbers for n in row if n in name_of]
     return tuple(dict.fromkeys(name_of[n] for n in order))

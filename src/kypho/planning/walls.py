@@ -14,11 +14,20 @@ from numpy.typing import NDArray
 
 from kypho.anatomy import CANAL, LEFT_PEDICLE, LEVELS, RIGHT_PEDICLE, Labels, Pedicle, Side, Vertebra
 from kypho.anatomy.distance import FAR_MM, smooth_distance
+from kypho.anatomy.frame import local_grid
 from kypho.planning.optimum import Stack
 from kypho.space import Grid, resample
-from kypho.anatomy.frame import local_grid
 
-__all__ = ["BODY_WALLS", "OBSTACLES", "PEDICLE_WALLS", "WALLS", "Walls", "build_walls", "obstacle_kind", "side_sign"]
+__all__ = [
+    "BODY_WALLS",
+    "OBSTACLES",
+    "PEDICLE_WALLS",
+    "WALLS",
+    "Walls",
+    "build_walls",
+    "obstacle_kind",
+    "side_sign",
+]
 
 PEDICLE_WALLS = ("medial", "lateral", "superior", "inferior")
 BODY_WALLS = ("anterior", "endplate_superior", "endplate_inferior")
@@ -31,10 +40,10 @@ BEHIND_MM = 40.0  # numerics: from the posterior wall to behind the processes of
 BESIDE_MM = 16.0  # numerics: lateral of the pedicles, room for the extrapedicular routes
 ABOVE_MM = 7.0  # numerics: beyond the endplates and the pedicles
 
-
 BONES = ("rib_", "sacrum", "S1", "scapula", "clavicula", "hip", "sternum", *LEVELS)
 """Labels that are bone to the touch; a name that starts with one of these counts."""
-HARMLESS = ("autochthon", "iliopsoas", "gluteus", "skin", "body", "spinal_cord", "spinal_canal", "costal_cart", "brain")
+MUSCLES = ("autochthon", "iliopsoas", "gluteus")
+HARMLESS = (*MUSCLES, "skin", "body", "spinal_cord", "spinal_canal", "costal_cart", "brain")
 """Labels a needle may pass or whose own wall guards them; everything else is an organ or a vessel."""
 
 
@@ -138,6 +147,7 @@ def _planning_grid(vertebra: Vertebra) -> Grid:
 
 
 def _pedicle_end(vertebra: Vertebra) -> float:
+    """Posterior coordinate at which the longer pedicle ends."""
     ends = [vertebra.local_points(n)[:, 1].max() for n in (LEFT_PEDICLE, RIGHT_PEDICLE)]
     return float(max(ends))
 
@@ -149,7 +159,7 @@ def _sort_outside(
     axes: list[NDArray],
     pedicle_end_mm: float,
 ) -> NDArray[np.int8]:
-    """Index into WALLS for every voxel outside the bone; -1 for bone and for what lies behind the pedicles."""
+    """Index into WALLS of every voxel outside the bone; -1 for bone and for what lies behind the pedicles."""
     z, y, x = axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :]
     outside = ~bone & ~canal
     behind = y > vertebra.wall.y_mm(z)
@@ -164,7 +174,9 @@ def _sort_outside(
     return wall_of
 
 
-def _pedicle_wall(vertebra: Vertebra, pedicle: Pedicle, z: NDArray, y: NDArray, x: NDArray) -> NDArray[np.int8]:
+def _pedicle_wall(
+    vertebra: Vertebra, pedicle: Pedicle, z: NDArray, y: NDArray, x: NDArray
+) -> NDArray[np.int8]:
     """Which wall of a pedicle a voxel beside it belongs to: the larger of the normalised offsets."""
     centre = vertebra.frame.to_local(pedicle.isthmus_mm)
     axis = vertebra.frame.direction_to_local(pedicle.axis)

@@ -1,0 +1,111 @@
+"""What the assessment changes in the plan: which pedicle is closed, which side to avoid, where to aim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kypho.anatomy import Side
+from kypho.evidence import value
+from kypho.fracture import Assessment
+from kypho.fracture.walls import Wall, openings
+
+__all__ = ["SOUND", "Considerations", "Damage", "considerations_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Damage:
+    """A hole in a wall: which finding it is, how large, and from which size it counts."""
+
+    factor: str
+    area_mm2: float
+    limit_mm2: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Considerations:
+    """How a fracture bears on the plan.
+
+    Attributes:
+        closed: pedicles whose medial wall is open; no needle passes them.
+        damaged: sides whose posterior or lateral wall is open; the other side is preferred.
+        cleft_mm: local centre of a cleft to aim at; None without one.
+        notes: the same in words, for the report.
+    """
+
+    closed: Mapping[Side, Damage] = field(default_factory=dict)
+    damaged: Mapping[Side, Damage] = field(default_factory=dict)
+    cleft_mm: NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
+
+
+SOUND = Considerations()
+"""Nothing to consider: an unbroken vertebra, or none assessed."""
+
+
+def considerations_of(assessment: Assessment) -> Considerations:
+    """Read the findings that are present; what could not be assessed closes nothing but is noted."""
+    notes = []
+    closed, damaged = _closed(assessment), _damaged(assessment)
+    for side, damage in closed.items():
+        notes.append(f"the medial wall of the {side} pedicle is open ({damage.area_mm2:.0f} mm2): it is not passed")
+    for side, damage in damaged.items():
+        what = damage.factor.replace("_", " ")
+        notes.append(f"{what} on the {side} ({damage.area_mm2:.0f} mm2): the other side is preferred")
+    cleft = _cleft(assessment)
+    if cleft is not None:
+        notes.append("the tip aims at the intravertebral cleft, which cement fills first")
+    unknown = [f.factor for f in assessment.findings if f.state == "not_assessable"]
+    if unknown:
+        names = ", ".join(name.replace("_", " ") for name in unknown)
+        notes.append(f"not assessable on this scan, so not considered: {names}")
+    return Considerations(closed=closed, damaged=damaged, cleft_mm=cleft, notes=tuple(notes))
+
+
+def _closed(assessment: Assessment) -> dict[Side, Damage]:
+    if assessment.finding("pedicle_wall_defect").state != "present":
+        return {}
+    limit = float(value("fracture.pedicle.area_mm2"))
+    found: dict[Side, Damage] = {}
+    for side in ("left", "right"):
+        wall = next((w for name, w in assessment.walls.items() if name.startswith(f"{side} pedicle")), None)
+        area = 0.0 if wall is None else _largest(wall)
+        if area >= limit:
+            found[side] = Damage(factor="pedicle_wall_defect", area_mm2=area, limit_mm2=limit)  # type: ignore[index]
+    return found
+
+
+def _damaged(assessment: Assessment) -> dict[Side, Damage]:
+    """Sides of the body with an open wall; a hole on the midline favours neither."""
+    limit = float(value("fracture.wall.threshold_area_mm2"))
+    found: dict[Side, Damage] = {}
+    if assessment.finding("cortical_defect").state == "present":
+        for side in ("left", "right"):
+            area = _largest(assessment.walls[side])
+            if area >= limit:
+                found[side] = Damage(factor="cortical_defect", area_mm2=area, limit_mm2=limit)  # type: ignore[index]
+    if assessment.finding("posterior_wall_defect").state == "present":
+        holes = openings(assessment.walls["posterior"])
+        largest = max(holes, key=lambda hole: hole.defect_mm2, default=None)
+        if largest is not None and abs(largest.across_mm) > largest.width_mm / 2:
+            side = "left" if largest.across_mm > 0 else "right"
+            found[side] = Damage(  # type: ignore[index]
+                factor="posterior_wall_defect", area_mm2=largest.defect_mm2, limit_mm2=limit
+            )
+    return found
+
+
+def _largest(wall: Wall) -> float:
+    return max((hole.area_mm2 for hole in openings(wall)), default=0.0)
+
+
+def _cleft(assessment: Assessment) -> NDArray[np.float64] | None:
+    if assessment.finding("intravertebral_cleft").state != "present":
+        return None
+    clefts = [c for c in assessment.cavities if c.content in ("gas", "fluid")]
+    if not clefts:
+        return None
+    return np.asarray(max(clefts, key=lambda c: c.volume_ml).centre_mm, dtype=float)
