@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,14 @@ from kypho import __version__
 METHODS = ("kypho", "threshold")
 NAMES = {"kypho": "kypho", "threshold": "1000 HU"}
 ROUTES = (
-    "basivertebral", "cortical_canal", "segmental", "paraspinal", "disc", "needle_track", "foraminal", "systemic",
+    "basivertebral",
+    "cortical_canal",
+    "segmental",
+    "paraspinal",
+    "disc",
+    "needle_track",
+    "foraminal",
+    "systemic",
 )
 NEAR_MM = 12.0
 FOUND_ML = 0.05
@@ -60,8 +68,12 @@ def volumes(cases: list[dict], method: str, least_ml: float = 0.1) -> dict[str, 
             inside.append(low <= part["ml"] <= high)
     e = np.array(errors)
     return {
-        "n": len(e), "median": float(np.median(np.abs(e))), "bias": float(np.mean(e)),
-        "within": mean(np.abs(e) <= 0.10), "within20": mean(np.abs(e) <= 0.20), "cover": mean(inside),
+        "n": len(e),
+        "median": float(np.median(np.abs(e))),
+        "bias": float(np.mean(e)),
+        "within": mean(np.abs(e) <= 0.10),
+        "within20": mean(np.abs(e) <= 0.20),
+        "cover": mean(inside),
     }
 
 
@@ -90,8 +102,13 @@ def encroachment(cases: list[dict], method: str) -> dict[str, float]:
         errors.append(found["percent"][0] - true["max_percent"])
         cover.append(found["percent"][1] <= true["max_percent"] <= found["percent"][2])
     e = np.array(errors)
-    return {"n": len(e), "within": mean(np.abs(e) <= 3), "median": float(np.median(np.abs(e))),
-            "worst": float(np.abs(e).max()), "cover": mean(cover)}
+    return {
+        "n": len(e),
+        "within": mean(np.abs(e) <= 3),
+        "median": float(np.median(np.abs(e))),
+        "worst": float(np.abs(e).max()),
+        "cover": mean(cover),
+    }
 
 
 def sides(cases: list[dict], method: str) -> tuple[int, int]:
@@ -119,7 +136,7 @@ def detection_curve(cases: list[dict], method: str) -> list[tuple[str, float, in
     """Share of canal leaks found by their true volume."""
     edges = [0.005, 0.015, 0.03, 0.05, 0.1, 0.2, 0.6]
     rows = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         hits = [c[method]["canal"]["found"] for c in cases if low <= c["truth"]["canal"]["ml"] < high]
         rows.append((f"{low:g} to {high:g}", mean(hits), len(hits)))
     return rows
@@ -151,7 +168,9 @@ def groups(cases: list[dict]) -> list[tuple[str, list[dict]]]:
     for thickness in sorted({c["slice_mm"] for c in cases}):
         rows.append((f"{thickness:g} mm slices", [c for c in cases if c["slice_mm"] == thickness]))
     limits = (0, 250, 400, 1e9)
-    for low, high, name in zip(limits[:-1], limits[1:], ("few streaks", "some streaks", "strong streaks"), strict=True):
+    for low, high, name in zip(
+        limits[:-1], limits[1:], ("few streaks", "some streaks", "strong streaks"), strict=True
+    ):
         rows.append((name, [c for c in cases if low <= c["streak_hu"] < high]))
     for name in ("screw", "contrast", "calcification"):
         rows.append((f"with {name}", [c for c in cases if name in c["truth"]["confusers"]]))
@@ -179,8 +198,12 @@ def write_page(work: Path, out: Path, source: str) -> None:
     ]
     for name, part in groups(cases):
         lines += [summary_row(name, part, method) for method in METHODS]
-    lines += ["", "Streaks: spread of HU (5th to 95th percentile) in the canal away from cement, worst slice: "
-              "below 250, 250 to 400, above 400 HU.", ""]
+    lines += [
+        "",
+        "Streaks: spread of HU (5th to 95th percentile) in the canal away from cement, worst slice: "
+        "below 250, 250 to 400, above 400 HU.",
+        "",
+    ]
     lines += route_lines(cases) + curve_lines(cases) + state_lines(cases) + plain_lines(work)
     seconds = [c["seconds"]["check"] for c in cases]
     lines += [
@@ -202,8 +225,14 @@ def route_lines(cases: list[dict]) -> list[str]:
     """F1 of every route."""
     columns = [("kypho", "route"), ("kypho", "likely"), ("threshold", "route")]
     scored = [routes(cases, method, key) for method, key in columns]
-    lines = ["## Routes", "", "F1 per route. \"likely\" ignores the margin below which a route is called undetermined.", "",
-             "| route | kypho | kypho, likely | 1000 HU |", "|---|---|---|---|"]
+    lines = [
+        "## Routes",
+        "",
+        'F1 per route. "likely" ignores the margin below which a route is called undetermined.',
+        "",
+        "| route | kypho | kypho, likely | 1000 HU |",
+        "|---|---|---|---|",
+    ]
     for name in ROUTES:
         lines.append(f"| {name} | " + " | ".join(f"{s[1][name]:.2f}" for s in scored) + " |")
     lines.append("| **macro** | " + " | ".join(f"**{s[0]:.3f}**" for s in scored) + " |")
@@ -212,7 +241,12 @@ def route_lines(cases: list[dict]) -> list[str]:
 
 def curve_lines(cases: list[dict]) -> list[str]:
     """Detection by volume."""
-    lines = ["## Detection limit", "", "| cement in the canal, mL | kypho | 1000 HU | CTs |", "|---|---|---|---|"]
+    lines = [
+        "## Detection limit",
+        "",
+        "| cement in the canal, mL | kypho | 1000 HU | CTs |",
+        "|---|---|---|---|",
+    ]
     pairs = zip(detection_curve(cases, "kypho"), detection_curve(cases, "threshold"), strict=True)
     for (name, a, n), (_, b, _) in pairs:
         if n:
@@ -224,8 +258,14 @@ def state_lines(cases: list[dict]) -> list[str]:
     """Epidural or intradural."""
     table = states(cases)
     found = sorted({k for row in table.values() for k in row})
-    lines = ["## Dura", "", "Canal leaks of 0.05 mL or more, true state in rows.", "",
-             "| | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]
+    lines = [
+        "## Dura",
+        "",
+        "Canal leaks of 0.05 mL or more, true state in rows.",
+        "",
+        "| | " + " | ".join(found) + " |",
+        "|---" * (len(found) + 1) + "|",
+    ]
     for true, row in sorted(table.items()):
         lines.append(f"| {true} | " + " | ".join(str(row.get(k, 0)) for k in found) + " |")
     return [*lines, ""]
@@ -233,8 +273,12 @@ def state_lines(cases: list[dict]) -> list[str]:
 
 def plain_lines(work: Path) -> list[str]:
     """Levels without cement, and with metal only."""
-    lines = ["## Without cement, and with a screw only", "",
-             "| level | cement, mL | parts | canal | with a screw: metal, mL | cement, mL | canal |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "## Without cement, and with a screw only",
+        "",
+        "| level | cement, mL | parts | canal | with a screw: metal, mL | cement, mL | canal |",
+        "|---|---|---|---|---|---|---|",
+    ]
     names = sorted((p.stem.removeprefix("plain_") for p in work.glob("plain_*.json")), key=level_key)
     for name in names:
         plain = json.loads((work / f"plain_{name}.json").read_text(encoding="utf-8"))
@@ -242,9 +286,12 @@ def plain_lines(work: Path) -> list[str]:
         screw = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
         second = (
             f"{screw['metal_ml']:.2f} | {screw['cement_ml']:.2f} | {'leak' if screw['canal'] else 'none'}"
-            if screw else "not run | not run | not run"
+            if screw
+            else "not run | not run | not run"
         )
-        lines.append(f"| {name} | {plain['cement_ml']:.2f} | {plain['parts']} | {'leak' if plain['canal'] else 'none'} | {second} |")
+        lines.append(
+            f"| {name} | {plain['cement_ml']:.2f} | {plain['parts']} | {'leak' if plain['canal'] else 'none'} | {second} |"
+        )
     return lines
 
 
@@ -259,11 +306,14 @@ def draw(cases: list[dict], path: Path) -> None:
         first.scatter(*np.array(pairs).T, s=14, c=colour, marker=marker, label=NAMES[method], alpha=0.8)
         both = [
             (c["truth"]["canal"]["max_percent"], c[method]["canal"]["percent"][0])
-            for c in cases if c["truth"]["canal"]["ml"] > 0
+            for c in cases
+            if c["truth"]["canal"]["ml"] > 0
         ]
         second.scatter(*np.array(both).T, s=14, c=colour, marker=marker, label=NAMES[method], alpha=0.8)
         rows = [r for r in detection_curve(cases, method) if r[2]]
-        third.plot([r[0] for r in rows], [r[1] for r in rows], color=colour, marker=marker, label=NAMES[method])
+        third.plot(
+            [r[0] for r in rows], [r[1] for r in rows], color=colour, marker=marker, label=NAMES[method]
+        )
     first.plot([0.005, 0.5], [0.005, 0.5], color="0.5", lw=1)
     first.set(xscale="log", yscale="log", xlabel="true part volume, mL", ylabel="measured, mL")
     top = max(c["truth"]["canal"]["max_percent"] for c in cases) * 1.1

@@ -159,6 +159,7 @@ def baseline(scene) -> dict:
         cement=mask,
         metal=np.zeros_like(mask),
         doubtful=np.zeros_like(mask),
+        elsewhere=np.zeros_like(mask),
         limits=Limits(cortex_hu=0, seed_hu=0, grow_bone_hu=0, grow_soft_hu=0, saturation_hu=3071),
     )
     parts, areas = [], np.zeros((3, mask.shape[0]))

@@ -37,7 +37,7 @@ def fitted_ml(ct: Volume) -> float:
 def test_volume_does_not_grow_with_density(contrast_hu):
     """Denser cement blooms: at 1000 HU a 3 mm sphere of 5700 HU measures over 30 % too large.
 
-    The fit stays within 12 %: the contrasts tried are 20 % apart, which moves the edge of this sphere by 0.1 mm.
+    The fit stays within 12 %: the contrasts tried are 20 % apart, which moves this sphere's edge by 0.1 mm.
     """
     ct, true = blurred_sphere(3.0, contrast_hu)
     assert fitted_ml(ct) == pytest.approx(true, rel=0.12)

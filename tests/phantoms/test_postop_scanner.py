@@ -62,7 +62,7 @@ def test_tabulated_mixtures_give_the_published_hu():
 
 
 def test_thin_contrast_adds_its_mass():
-    """A weak small insert barely hardens the beam: its integrated change is that of one energy near 70 keV."""
+    """A weak small insert barely hardens the beam: its sum is that of one energy near 70 keV."""
     change = scan("contrast", 3.0)
     total = change.sum() * PIXEL**2 / (np.pi * 3.0**2)
     assert monochromatic_hu(MATERIALS["contrast"], 80) < total < monochromatic_hu(MATERIALS["contrast"], 60)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kypho.anatomy import Vertebra, build_vertebra
+from kypho.anatomy import Labels, Vertebra, build_vertebra
 from kypho.case.folder import case_folder, write_json, write_volume
 from kypho.case.leakage_document import LeakageDocument, leakage_document
 from kypho.case.manifest import manifest
@@ -59,6 +59,7 @@ def check_case(
     *,
     before: CtInput | None = None,
     mri: MriReading | None = None,
+    notes: tuple[str, ...] = (),
 ) -> LeakageResult:
     """Read a post-operative CT for cement at one level.
 
@@ -69,13 +70,14 @@ def check_case(
         step: marks named steps.
         before: the CT before the operation, from which the vertebra is carried over.
         mri: cord measures to report along with it.
+        notes: sentences for the report; one with the word "synthetic" is shown at its top.
 
     Raises:
         LevelError: the level is missing, incomplete, or without cement while another holds it.
         FrameOfReferenceError: the two CTs do not match at the level.
         InputError: both CTs are the same.
     """
-    notes: tuple[str, ...] = (*ct.notes, *labels.notes)
+    notes = (*notes, *ct.notes, *labels.notes)
     similarity = None
     numbers = labels.labels
     with step("vertebra model"):
@@ -91,29 +93,31 @@ def check_case(
             similarity = motion.similarity
         notes += (f"vertebra carried over from the pre-operative CT (correlation {similarity:.2f})",)
     result = check_leakage(ct.volume, numbers, vertebra, timer=step)
+    if result.inside.ml.value < value("leak.other_level_ml") / 2:
+        _require_no_other_level(ct, numbers, level)
     if result.cement_ml.value == 0:
-        notes += (_without_cement(ct, numbers, level),)
+        notes += (
+            f"no cement was found at {level}: is this the CT after the operation, and the right level?",
+        )
     return LeakageResult(ct=ct, labels=labels, leakage=result, similarity=similarity, mri=mri, notes=notes)
 
 
-def _without_cement(ct: CtInput, labels, level: str) -> str:  # type: ignore[no-untyped-def]
-    """The note for a level without cement; an error if another level of the labels holds it."""
+def _require_no_other_level(ct: CtInput, labels: Labels, level: str) -> None:
+    """Raise LevelError if another vertebra of the labels is full of cement and this one is not."""
     dense = ct.volume.array > value("leak.seed_hu")
-    found = (
-        {
-            name: float(np.count_nonzero(dense & labels.mask(name)) * ct.volume.grid.voxel_mm3 / 1000)
-            for name in labels.levels()
-            if name != level
-        }
-        if dense.any()
-        else {}
-    )
-    others = [name for name, ml in found.items() if ml > value("leak.other_level_ml")]
+    if not dense.any():
+        return
+    voxel_ml = ct.volume.grid.voxel_mm3 / 1000
+    others = []
+    for name in labels.levels():
+        box = labels.box(name)
+        held = np.count_nonzero(dense[box] & labels.part(name, box)) * voxel_ml
+        if name != level and held > value("leak.other_level_ml"):
+            others.append(name)
     if others:
-        raise LevelError(f"no cement at {level}, but at {', '.join(others)}; choose with --level {others[0]}")
-    return (
-        f"no cement was found at {level}: check that this is the CT after the operation and the right level"
-    )
+        raise LevelError(
+            f"no cement inside {level}, but in {', '.join(others)}; choose with --level {others[0]}"
+        )
 
 
 def write_leakage(

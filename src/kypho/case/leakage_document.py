@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from kypho.case.leakage import LeakageResult
 
 __all__ = [
-    "LEAKAGE_SCHEMA",
     "ActionEntry",
     "Bounds",
     "CanalEntry",
@@ -25,8 +24,6 @@ __all__ = [
     "SliceEntry",
     "leakage_document",
 ]
-
-LEAKAGE_SCHEMA = "kypho.leakage/1"
 
 Point = tuple[float, float, float]
 
@@ -142,7 +139,7 @@ class MriEntry(_Model):
 class LeakageDocument(_Model):
     """leakage.json of `kypho check`."""
 
-    schema_: Literal["kypho.leakage/1"] = Field(LEAKAGE_SCHEMA, alias="schema")
+    schema_: Literal["kypho.leakage/1"] = Field("kypho.leakage/1", alias="schema")
     level: str
     use: str = "research and education; not a medical device"
     cement_ml: Bounds
@@ -174,7 +171,6 @@ def leakage_document(result: LeakageResult, timings_s: dict[str, float]) -> Leak
     """The findings as they are written, worst slices first."""
     found = result.leakage
     return LeakageDocument(
-        schema=LEAKAGE_SCHEMA,
         level=found.level,
         cement_ml=_bounds(found.cement_ml),
         parts=_parts(result),

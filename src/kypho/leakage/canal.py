@@ -120,16 +120,16 @@ def _slices(scene: Scene, segmentation: Segmentation, measured: Measured) -> lis
     dense = segmentation.cement | segmentation.metal
     near_dense = ndimage.binary_dilation(dense, np.ones((1, 5, 5), bool)) if dense.any() else dense
     clear = (share > 0) & ndimage.binary_erosion(scene.canal, np.ones((1, 3, 3), bool)) & ~near_dense
-    level = (scene.canal_mm > 0).any(axis=(1, 2))
+    level = np.asarray((scene.canal_mm > 0).any(axis=(1, 2)))
     rows = []
-    for k in np.nonzero(area >= SMALL_CANAL_MM2)[0]:
+    for k in map(int, np.nonzero(area >= SMALL_CANAL_MM2)[0]):
         if not level[k] and measured.canal_mm2[0, k] == 0:
             continue
         percent = 100 * measured.canal_mm2[:, k] / area[k]
         streak = _spread(scene.ct.array[k][clear[k]])
         rows.append(
             CanalSlice(
-                index=int(k + scene.start[0]),
+                index=k + scene.start[0],
                 z_mm=float(scene.ct.grid.to_world([k, 0, 0])[2]),
                 canal_mm2=float(area[k]),
                 encroachment_percent=Interval(

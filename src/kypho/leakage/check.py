@@ -52,7 +52,8 @@ class Leakage:
         actions: what to do, most urgent first.
         metal_ml: metal near the level; None without.
         doubtful: LPS centres of dense specks in the canal that may be calcification.
-        remote_lps_mm: LPS centres of very dense clusters elsewhere in the scan, outside bone.
+        remote_lps_mm: LPS centres of clusters as dense as cement elsewhere: far from the vertebra or in
+            another bone; contrast, metal, or cement of another level.
         limits: HU limits used.
         blur: resolution used.
         cement_map: label map on the whole CT: 1 inside, 2.. parts, 100 metal.
@@ -120,7 +121,7 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
         actions=actions_for(vertebra.level, canal, [p.routing for p in parts], len(doubtful)),
         metal_ml=metal if metal > 0 else None,
         doubtful=doubtful,
-        remote_lps_mm=_remote(ct, labels, scene),
+        remote_lps_mm=(*_places(scene, found.elsewhere), *_remote(ct, labels, scene)),
         limits=found.limits,
         blur=blur,
         cement_map=_map(ct, scene, split(scene, found.cement), found.metal),

@@ -114,7 +114,7 @@ def measure(scene: Scene, segmentation: Segmentation, blur: Blur) -> Measured:
     for number in range(2, count + 1):
         box = _roomy(boxes[number - 1], scene)
         near = _near(numbers[box] == number, scene)
-        large = np.count_nonzero(near) * scene.voxel_ml > LARGE_ML
+        large = bool(np.count_nonzero(near) * scene.voxel_ml > LARGE_ML)
         tried = likely_contrasts(families) if len(families) >= FITTED_FULLY else None
         if large and tried is None:
             tried = value("leak.cement_contrast_hu")[1::2]

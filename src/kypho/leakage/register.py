@@ -80,7 +80,7 @@ def register_vertebra(before: Volume, after: Volume, vertebra: Vertebra) -> Regi
     if similarity < value("leak.registration_similarity"):
         raise FrameOfReferenceError(
             f"the CTs before and after do not match at {vertebra.level} (correlation {similarity:.2f}, least "
-            f"{value('leak.registration_similarity'):g}); check that both are of this patient and show this level"
+            f"{value('leak.registration_similarity'):g}); check that both show this patient and this level"
         )
     rotation = np.array(transform.GetMatrix()).reshape(3, 3)
     centre = np.array(transform.GetCenter())
@@ -173,8 +173,14 @@ def move_vertebra(vertebra: Vertebra, motion: Registration) -> Vertebra:
         )
         for side, p in vertebra.pedicles.items()
     }
-    moved = {name: _move(getattr(vertebra, name), motion) for name in ("hu", "regions", "bone_mm")}
-    return replace(vertebra, frame=frame, pedicles=pedicles, **moved)
+    return replace(
+        vertebra,
+        frame=frame,
+        pedicles=pedicles,
+        hu=_move(vertebra.hu, motion),
+        regions=_move(vertebra.regions, motion),
+        bone_mm=_move(vertebra.bone_mm, motion),
+    )
 
 
 def move_labels(labels: Labels, motion: Registration, grid: Grid) -> Labels:

@@ -43,12 +43,14 @@ class Segmentation:
         cement: voxels more cement than not, before the boundary is fitted.
         metal: screws and rods.
         doubtful: dense specks outside bone that may be calcification; never silently dropped.
+        elsewhere: as dense as cement, but far from the vertebra or inside another bone.
         limits: the limits used.
     """
 
     cement: NDArray[np.bool_]
     metal: NDArray[np.bool_]
     doubtful: NDArray[np.bool_]
+    elsewhere: NDArray[np.bool_]
     limits: Limits
 
 
@@ -74,9 +76,12 @@ def segment(scene: Scene) -> Segmentation:
     metal = _metal(scene, grown, limits)
     metal |= _fringe(scene, grown & ~metal, metal, limits)
     cement = _of_this_vertebra(scene, grown & ~metal)
+    elsewhere = grown & ~metal & ~cement
     cement, doubtful = _specks(scene, pieces, n, seeded, cement, metal)
     cement |= _threads(scene, cement, metal, bone)
-    return Segmentation(cement=cement, metal=metal, doubtful=doubtful & ~cement, limits=limits)
+    return Segmentation(
+        cement=cement, metal=metal, doubtful=doubtful & ~cement, elsewhere=elsewhere, limits=limits
+    )
 
 
 def _limits(scene: Scene) -> Limits:
@@ -185,11 +190,17 @@ def _fringe(scene: Scene, rest: NDArray, metal: NDArray, limits: Limits) -> NDAr
 
 
 def _of_this_vertebra(scene: Scene, dense: NDArray) -> NDArray[np.bool_]:
-    """Leave out pieces far from the vertebra: undiluted contrast in a great vein is as dense as cement."""
+    """Leave out pieces far from the vertebra and those inside another bone.
+
+    Undiluted contrast in a great vein is as dense as cement, and a neighbour may have been treated too.
+    """
     pieces, n = cc3d.connected_components(dense, connectivity=26, return_N=True)
     nearest = np.full(n + 1, -np.inf)
     np.maximum.at(nearest, pieces[dense], scene.bone_mm[dense])
-    keep = nearest > -value("leak.reach_mm")
+    size = np.bincount(pieces.ravel(), minlength=n + 1)
+    elsewhere = np.bincount(pieces[scene.other_bone], minlength=n + 1)
+    own = np.bincount(pieces[scene.bone_mm > 0], minlength=n + 1)
+    keep = (nearest > -value("leak.reach_mm")) & ((elsewhere < 0.5 * size) | (own > 0.1 * size))
     keep[0] = False
     return np.asarray(keep[pieces])
 

@@ -275,7 +275,7 @@ def _truth(
     voxel_ml = site.lattice.voxel_mm3 / 1000
     count = np.bincount(block.numbers.ravel(), minlength=256)
     canal = _canal_truth(site, block, grid)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number, leak in enumerate(recipe.leaks, start=2):
         where = np.argwhere(block.numbers == number)
         if not len(where):

@@ -193,9 +193,8 @@ def _ripple(points: NDArray, rng: np.random.Generator, amount: float = 0.18) -> 
 
 def _ellipsoid(points: NDArray, centre: NDArray, half: NDArray) -> NDArray[np.float32]:
     """Minus the ellipsoidal radius: 0 in the centre, -1 on the surface."""
-    return -np.sqrt(
-        (((points - np.float32(1) * centre.astype(np.float32)) / half.astype(np.float32)) ** 2).sum(-1)
-    )
+    scaled = (points - centre.astype(np.float32)) / half.astype(np.float32)
+    return np.asarray(-np.sqrt((scaled**2).sum(-1)), np.float32)
 
 
 def _tube(points: NDArray, line: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
