@@ -9,11 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kypho.anatomy import Vertebra, build_vertebra
+from kypho.case.assessment import AssessmentResult, assess_case, assessment_document
 from kypho.case.folder import case_folder, write_json, write_volume
 from kypho.case.manifest import manifest
 from kypho.case.plan_document import PlanDocument, plan_document
 from kypho.formats import CtInput, LabelsInput, NeedleLine, slicer_markups
 from kypho.planning import LevelPlan, PlanSettings, plan_level
+from kypho.planning.balloon import BalloonPlan, plan_balloon
+from kypho.planning.fractured import considerations_of
 
 __all__ = ["PlanResult", "Stepper", "plan_case", "write_plan"]
 
@@ -29,22 +32,38 @@ class PlanResult:
     labels: LabelsInput
     settings: PlanSettings
     vertebra: Vertebra
+    assessed: AssessmentResult
     plan: LevelPlan
+    balloons: tuple[BalloonPlan, ...]
 
 
 def plan_case(
     ct: CtInput, labels: LabelsInput, level: str, settings: PlanSettings, step: Stepper
 ) -> PlanResult:
-    """Build the vertebra model of a level and plan it.
+    """Build the vertebra model of a level, assess it, and plan it with what was found.
 
     Raises:
         LevelError: the level is missing or incomplete.
     """
     with step("vertebra model"):
         vertebra = build_vertebra(ct.volume, labels.labels, level)
+    with step("assessment"):
+        assessed = assess_case(ct, labels, vertebra)
     with step("needles"):
-        plan = plan_level(vertebra, ct.volume, labels.labels, settings)
-    return PlanResult(ct=ct, labels=labels, settings=settings, vertebra=vertebra, plan=plan)
+        fractured = considerations_of(assessed.assessment)
+        plan = plan_level(vertebra, ct.volume, labels.labels, settings, fractured)
+        balloons = tuple(
+            plan_balloon(vertebra, assessed.assessment, n.entry_mm, n.tip_mm) for n in plan.approaches[0].needles
+        )
+    return PlanResult(
+        ct=ct,
+        labels=labels,
+        settings=settings,
+        vertebra=vertebra,
+        assessed=assessed,
+        plan=plan,
+        balloons=balloons,
+    )
 
 
 def write_plan(
@@ -67,11 +86,13 @@ def write_plan(
         OutputError: the folder cannot be written.
     """
     with case_folder(out) as staging:
-        document = plan_document(result.ct, result.settings, result.vertebra, result.plan, timings_s)
+        document = _document(result, timings_s)
         with step("report"):
             render(result, document, staging)
         with step("files"):
-            document = plan_document(result.ct, result.settings, result.vertebra, result.plan, timings_s)
+            document = _document(result, timings_s)
+            assessment = assessment_document(result.assessed)
+            write_json(staging / "assessment.json", assessment.model_dump(mode="json", by_alias=True))
             write_json(staging / "plan.json", document.model_dump(mode="json", by_alias=True))
             write_json(staging / "markups.mrk.json", slicer_markups(_lines(result.plan)))
             write_volume(staging / "regions.nii.gz", result.vertebra.regions_on(result.labels.labels))
@@ -89,6 +110,12 @@ def write_plan(
             ),
         )
     return document
+
+
+def _document(result: PlanResult, timings_s: dict[str, float]) -> PlanDocument:
+    return plan_document(
+        result.ct, result.settings, result.vertebra, result.plan, result.balloons, timings_s
+    )
 
 
 def _lines(plan: LevelPlan) -> list[NeedleLine]:
@@ -110,15 +137,22 @@ def _write_needles(path: Path, document: PlanDocument) -> None:
     """One row per needle of every approach, for spreadsheets."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
+        points = [f"{point}_{axis}_mm" for point in ("entry", "tip") for axis in "lps"]
         table.writerow(
-            ["approach", "strategy", "route", "feasible", "side", "device"]
-            + [f"{point}_{axis}_mm" for point in ("entry", "tip") for axis in "lps"]
-            + ["canal_margin_mm", "gertzbein_robbins", "rule_compliant", "p_canal"]
+            [
+                *("approach", "strategy", "route", "feasible", "side", "device"),
+                *points,
+                *("canal_margin_mm", "gertzbein_robbins", "rule_compliant", "p_canal"),
+            ]
         )
         for number, approach in enumerate(document.approaches):
             for n in approach.needles:
                 table.writerow(
-                    [number, approach.strategy, approach.route, approach.feasible, n.side, n.device]
-                    + [*n.bone_entry_lps_mm, *n.tip_lps_mm, n.margins_mm["canal"], n.gertzbein_robbins]
-                    + [n.ap_lateral_rule.compliant, n.robustness.p_canal]
+                    [
+                        *(number, approach.strategy, approach.route, approach.feasible, n.side, n.device),
+                        *n.bone_entry_lps_mm,
+                        *n.tip_lps_mm,
+                        *(n.margins_mm["canal"], n.gertzbein_robbins),
+                        *(n.ap_lateral_rule.compliant, n.robustness.p_canal),
+                    ]
                 )

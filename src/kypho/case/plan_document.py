@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from kypho.anatomy import Vertebra
-from kypho.evidence import record
+from kypho.evidence import all_records, record
 from kypho.formats import CtInput
 from kypho.planning import LevelPlan, Needle, PlanSettings
+from kypho.planning.balloon import BalloonPlan
 from kypho.planning.optimum import Certificate
 
 __all__ = [
     "PLAN_SCHEMA",
     "ApproachPart",
+    "BalloonPart",
     "CertificatePart",
     "DepthPart",
     "FramePart",
@@ -33,7 +37,7 @@ __all__ = [
     "plan_document",
 ]
 
-PLAN_SCHEMA = "kypho.plan/1"
+PLAN_SCHEMA: Literal["kypho.plan/1"] = "kypho.plan/1"
 
 Number = Annotated[float, AfterValidator(lambda x: round(x, 4))]
 Point = tuple[Number, Number, Number]
@@ -199,6 +203,20 @@ class ApproachPart(_Part):
     needles: list[NeedlePart]
 
 
+class BalloonPart(_Part):
+    """A balloon as ranges; every number behind it is unconfirmed."""
+
+    side: Literal["left", "right"]
+    size: str | None = Field(description="length in mm / shaft in French; null where none fits")
+    centre_lps_mm: Point
+    largest_ml: Number
+    limited_by: str
+    lift_mm: tuple[Number, Number]
+    kyphosis_deg: tuple[Number, Number]
+    limit_kpa: Number
+    notes: list[str]
+
+
 class PlanDocument(_Part):
     """A puncture plan. Research and education; not a medical device."""
 
@@ -210,6 +228,8 @@ class PlanDocument(_Part):
     approaches: list[ApproachPart]
     recommended: int | None
     why: str
+    fracture_notes: list[str] = Field(description="what the assessment changed; details in assessment.json")
+    balloons: list[BalloonPart] = Field(description="one per needle of the first approach")
     limits_mm: dict[str, Number]
     unconfirmed: list[str] = Field(description="evidence records used here that no source confirms yet")
     timings_s: dict[str, Number]
@@ -220,9 +240,10 @@ def plan_document(
     settings: PlanSettings,
     vertebra: Vertebra,
     plan: LevelPlan,
+    balloons: Sequence[BalloonPlan],
     timings_s: dict[str, float],
 ) -> PlanDocument:
-    """The document of a plan."""
+    """The document of a plan; `balloons` belong to the needles of its first approach."""
     spacing = ct.volume.grid.spacing_mm
     approaches = [
         ApproachPart(
@@ -236,7 +257,7 @@ def plan_document(
         for a in plan.approaches
     ]
     return PlanDocument(
-        schema_=PLAN_SCHEMA,
+        schema=PLAN_SCHEMA,
         use="research and education; not a medical device",
         level=plan.level,
         input=InputPart(ct_sha256=ct.sha256, spacing_mm=spacing),
@@ -244,16 +265,30 @@ def plan_document(
         approaches=approaches,
         recommended=plan.recommended,
         why=plan.why,
+        fracture_notes=list(plan.notes),
+        balloons=[_balloon(n, b) for n, b in zip(plan.approaches[0].needles, balloons, strict=True)],
         limits_mm=vars(settings.limits),
         unconfirmed=_unconfirmed(plan),
         timings_s=timings_s,
     )
 
 
+def _balloon(needle: Needle, balloon: BalloonPlan) -> BalloonPart:
+    return BalloonPart(
+        side=needle.task.side,
+        size=balloon.size,
+        centre_lps_mm=_point(balloon.centre_mm),
+        largest_ml=balloon.largest_ml,
+        limited_by=balloon.limited_by,
+        lift_mm=balloon.lift_mm,
+        kyphosis_deg=balloon.kyphosis_deg,
+        limit_kpa=balloon.limit_kpa,
+        notes=list(balloon.notes),
+    )
+
+
 def _unconfirmed(plan: LevelPlan) -> list[str]:
     """Evidence records behind the limits, targets and devices of this plan that are unconfirmed."""
-    from kypho.evidence import all_records
-
     used = [key for key in all_records() if key.startswith("plan.")]
     used += [n.device.evidence for a in plan.approaches for n in a.needles]
     return sorted({key for key in used if not record(key).confirmed})
@@ -343,10 +378,11 @@ def _needle(needle: Needle, vertebra: Vertebra, settings: PlanSettings) -> Needl
     )
 
 
-def _certificate(certificates: dict[str, Certificate] | object) -> CertificatePart:
+def _certificate(certificates: Mapping[str, Certificate]) -> CertificatePart:
+    """What was proven of the needle; proofs that a larger device does not fit are left out."""
     known = {
         goal: c
-        for goal, c in dict(certificates).items()  # type: ignore[call-overload]
+        for goal, c in certificates.items()
         if np.isfinite(c.objective_mm) and np.isfinite(c.upper_bound_mm) and not goal.startswith("no_")
     }
     stages = [
@@ -368,5 +404,5 @@ def _certificate(certificates: dict[str, Certificate] | object) -> CertificatePa
     )
 
 
-def _point(xyz: np.ndarray) -> Point:
+def _point(xyz: NDArray[np.float64]) -> Point:
     return (float(xyz[0]), float(xyz[1]), float(xyz[2]))

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kypho.cli.codes import EXIT_REFUSED
 
+if TYPE_CHECKING:
+    from kypho.anatomy import Labels
+    from kypho.case.plan_document import ApproachPart, NeedlePart, PlanDocument
+    from kypho.cli.progress import Steps
+    from kypho.formats import CtInput, LabelsInput
+    from kypho.planning import PlanSettings
+
 __all__ = ["plan"]
 
-STEPS = ("read the CT", "read the labels", "vertebra model", "needles", "report", "files")
+STEPS = ("read the CT", "read the labels", "vertebra model", "assessment", "needles", "report", "files")
 
 
 def plan(
@@ -24,9 +31,7 @@ def plan(
     ] = "auto",
     level: Annotated[str | None, typer.Option("--level", help="T7, or 'all'. Without it: list them.")] = None,
     series: Annotated[str | None, typer.Option("--series", help="SeriesInstanceUID to use.")] = None,
-    device: Annotated[
-        str, typer.Option("--device", help="auto, 13G, 11G, 10G, 8G or pkp-cannula.")
-    ] = "auto",
+    device: Annotated[str, typer.Option("--device", help="auto, 13G, 11G, 10G, 8G or pkp-cannula.")] = "auto",
     strategy: Annotated[str, typer.Option("--strategy", help="auto, unilateral or bilateral.")] = "auto",
     limit: Annotated[
         list[str] | None,
@@ -46,15 +51,29 @@ def plan(
         with steps.step("read the CT"):
             image = read_ct(ct, series=series)
         with steps.step("read the labels"):
-            found = read_labels(labels, scheme=scheme, ct=image.volume) if labels else find_labels(image.volume)
+            if labels is None:
+                found = find_labels(image.volume)
+            else:
+                found = read_labels(labels, scheme=scheme, ct=image.volume)
+        many = level is not None and level.lower() == "all"
         for name in _levels(found.labels, level):
-            folder = _folder(out, name, many=level == "all")
-            refused |= _one(image, found, name, settings, folder, steps, as_json, keep_going=level == "all")
+            folder = _folder(out, name, many=many)
+            refused |= _one(image, found, name, settings, folder, steps, as_json=as_json, keep_going=many)
     if refused:
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _one(image, found, name, settings, folder, steps, as_json, keep_going) -> bool:  # type: ignore[no-untyped-def]
+def _one(
+    image: CtInput,
+    found: LabelsInput,
+    name: str,
+    settings: PlanSettings,
+    folder: Path,
+    steps: Steps,
+    *,
+    as_json: bool,
+    keep_going: bool,
+) -> bool:
     """Plan and write one level; True if it was refused."""
     from kypho.case.plan import plan_case, write_plan
     from kypho.errors import LevelIncompleteError
@@ -75,7 +94,12 @@ def _one(image, found, name, settings, folder, steps, as_json, keep_going) -> bo
     return document.recommended is None
 
 
-def _settings(device: str, strategy: str, limits: list[str]):  # type: ignore[no-untyped-def]
+def _settings(device: str, strategy: str, limits: list[str]) -> PlanSettings:
+    """The settings of the command line.
+
+    Raises:
+        SettingsError: an unknown device, strategy or limit, or a number out of range.
+    """
     from kypho.errors import SettingsError
     from kypho.planning import Limits, PlanSettings
     from kypho.planning.devices import largest_first
@@ -96,7 +120,13 @@ def _settings(device: str, strategy: str, limits: list[str]):  # type: ignore[no
     return PlanSettings(device=device, strategy=strategy, limits=Limits(**changed))  # type: ignore[arg-type]
 
 
-def _levels(labels, level: str | None) -> tuple[str, ...]:  # type: ignore[no-untyped-def]
+def _levels(labels: Labels, level: str | None) -> tuple[str, ...]:
+    """The levels to plan.
+
+    Raises:
+        ChoiceNeededError: none was chosen; the message lists them.
+        LevelError: the level, or every level, is missing.
+    """
     from kypho.errors import ChoiceNeededError, LevelError
 
     present = labels.levels()
@@ -119,24 +149,32 @@ def _folder(out: Path | None, level: str, *, many: bool) -> Path:
     return out / level if many else out
 
 
-def _summary(document, folder: Path) -> str:  # type: ignore[no-untyped-def]
+def _summary(document: PlanDocument, folder: Path) -> str:
     """A few lines for the terminal."""
     lines = []
     if document.recommended is None:
         lines.append(f"{document.level}: REFUSED. {document.why}.")
         for approach in document.approaches:
-            missed = "; ".join(f"{r.what} {r.value:.2f} against {r.limit:.2f} {r.unit}" for r in approach.reasons)
-            lines.append(f"  {approach.strategy}, {approach.route}: {missed}")
+            lines.append(f"  {approach.strategy}, {approach.route}: {_missed(approach)}")
     else:
         best = document.approaches[document.recommended]
         name = best.strategy.replace("_", " ")
         lines.append(f"{document.level}: {name}, {best.route}; {document.why}.")
-        for n in best.needles:
-            lines.append(
-                f"  {n.side}, {n.device} ({n.outer_diameter_mm:.2f} mm): canal margin {n.margins_mm['canal']:.1f} mm, "
-                f"grade {n.gertzbein_robbins}, AP/lateral rule {'kept' if n.ap_lateral_rule.compliant else 'BROKEN'}, "
-                f"canal touched in {100 * n.robustness.p_canal:.0f} % of displaced needles"
-            )
+        lines += [_needle_line(needle) for needle in best.needles]
     lines.append(f"Report: {folder / 'report.html'}")
     lines.append("Research and education; not a medical device.")
     return "\n".join(lines)
+
+
+def _missed(approach: ApproachPart) -> str:
+    return "; ".join(f"{r.what} {r.value:.2f} against {r.limit:.2f} {r.unit}" for r in approach.reasons)
+
+
+def _needle_line(needle: NeedlePart) -> str:
+    rule = "kept" if needle.ap_lateral_rule.compliant else "BROKEN"
+    return (
+        f"  {needle.side}, {needle.device} ({needle.outer_diameter_mm:.2f} mm): "
+        f"canal margin {needle.margins_mm['canal']:.1f} mm, grade {needle.gertzbein_robbins}, "
+        f"AP/lateral rule {rule}, "
+        f"canal touched in {100 * needle.robustness.p_canal:.0f} % of displaced needles"
+    )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kypho.case.assessment import assessment_document
 from kypho.case.plan import PlanResult
 from kypho.case.plan_document import PlanDocument
 from kypho.evidence import record, value
+from kypho.report.assessment import headline
+from kypho.report.assessment_figures import body_figure
 from kypho.report.html import embed, render_page, save_figure
 from kypho.report.plan_figures import rule_figure, sections_figure, steps_figure
 
@@ -19,6 +22,9 @@ def render_plan(result: PlanResult, document: PlanDocument, folder: Path) -> Non
     figures = {"sections": sections_figure(result, approach), "rule": rule_figure(result, approach)}
     for needle in approach.needles:
         figures[f"steps_{needle.task.side}"] = steps_figure(result, needle, approach.feasible)
+    assessed = result.assessed
+    figures["body"] = body_figure(assessed.vertebra, assessed.assessment)
+    assessment = assessment_document(assessed)
     files = {
         name: save_figure(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()
     }
@@ -28,6 +34,8 @@ def render_plan(result: PlanResult, document: PlanDocument, folder: Path) -> Non
         folder / "report.html",
         plan=document,
         best=document.approaches[0],
+        assessment=assessment,
+        headline=headline(assessment),
         figures={name: embed(path) for name, path in files.items()},
         evidence=[record(key) for key in _records(document)],
         norms={
