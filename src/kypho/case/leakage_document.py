@@ -171,6 +171,7 @@ def leakage_document(result: LeakageResult, timings_s: dict[str, float]) -> Leak
     """The findings as they are written, worst slices first."""
     found = result.leakage
     return LeakageDocument(
+        schema="kypho.leakage/1",
         level=found.level,
         cement_ml=_bounds(found.cement_ml),
         parts=_parts(result),

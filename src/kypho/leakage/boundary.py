@@ -3,7 +3,8 @@
 A fixed threshold makes dense cement too large: the scanner blurs the edge, and the denser the cement, the
 further out the threshold is crossed. Above 3071 HU the density itself is lost. The boundary is therefore
 fitted: a shape on a fine grid is blurred and clipped as the scanner does, and changed until it gives the
-image; the contrast of the cement is the one whose edges fit best. What fits almost as well gives the interval.
+image; the contrast of the cement is the one whose edges fit best. What fits almost as well gives the
+interval.
 """
 
 from __future__ import annotations
