@@ -37,7 +37,7 @@ def enclosed_canal(
     """
     for reach_mm in (0.0, LARGEST_CLOSING_MM / 2, LARGEST_CLOSING_MM):
         holes = _ring_holes(bone, grid, centre_yx_mm, reach_mm)
-        closed = holes.any(axis=(1, 2))
+        closed = np.asarray(holes.any(axis=(1, 2)))
         if closed.any():
             break
     else:
@@ -79,7 +79,7 @@ def _canal_piece(
         if size < SMALLEST_CANAL_MM2:
             continue
         if centre_yx_mm is None:
-            score = -size
+            score = -float(size)
         else:
             middle = np.array(ndimage.center_of_mass(pieces == number)) * pixel_mm
             score = float(np.hypot(*(middle - np.asarray(centre_yx_mm))))

@@ -21,9 +21,7 @@ def frame_from(origin_mm: NDArray, superior: NDArray, posterior: NDArray) -> Fra
     return Frame(origin_mm=origin_mm, rotation=np.column_stack([np.cross(back, up), back, up]))
 
 
-def first_frame(
-    mask: NDArray[np.bool_], grid: Grid, cord_mm: NDArray, axis_hint: NDArray | None
-) -> Frame:
+def first_frame(mask: NDArray[np.bool_], grid: Grid, cord_mm: NDArray, axis_hint: NDArray | None) -> Frame:
     """A rough frame from the vertebra's mask and its cord.
 
     The body is where the mask is deepest; the cord lies behind it and runs along the superior axis.
@@ -96,8 +94,8 @@ def mid_sagittal(distance: Volume, frame: Frame) -> Frame:
         other = map_coordinates(distance.array, index, order=1, mode="nearest")
         return float(np.mean((values - np.clip(other, -SYMMETRY_REACH_MM, SYMMETRY_REACH_MM)) ** 2))
 
-    start = np.array([0.0, 0.0])
-    simplex = np.array([start, start + [0.06, 0.0], start + [0.0, 1.5]])
+    start = np.zeros(2)
+    simplex = np.array([start, [0.06, 0.0], [0.0, 1.5]])
     best = minimize(
         cost,
         start,

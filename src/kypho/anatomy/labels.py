@@ -71,7 +71,8 @@ class Labels:
         """
         boxes = [b for n in self.ids.get(name, ()) if n <= len(self._boxes) and (b := self._boxes[n - 1])]
         if not boxes:
-            raise LevelError(f"{name!r} is not in the labels; found: {', '.join(self.levels()) or 'no level'}")
+            found = ", ".join(self.levels()) or "no level"
+            raise LevelError(f"{name!r} is not in the labels; found: {found}")
         grid = self.volume.grid
         wide = [int(np.ceil(margin_mm / s)) for s in grid.spacing_mm]
         start = [max(0, min(b[d].start for b in boxes) - wide[d]) for d in range(3)]

@@ -24,10 +24,12 @@ __all__ = ["ARCH", "BODY", "CANAL", "LEFT_PEDICLE", "RIGHT_PEDICLE", "Vertebra",
 
 BODY, LEFT_PEDICLE, RIGHT_PEDICLE, ARCH, CANAL = 1, 2, 3, 4, 5
 """Numbers in `Vertebra.regions` and in regions.nii.gz."""
+PEDICLE_NUMBER: Mapping[Side, int] = {"left": LEFT_PEDICLE, "right": RIGHT_PEDICLE}
 
 MARGIN_MM = 8.0  # numerics: room around the vertebra on its local grid, wider than any clearance asked for
 SPACING_MM = 0.7  # numerics: the pixel of a spine CT; the distances interpolated on it are nearly linear
 COARSE_MM = 1.0  # numerics: enough to find a frame by averaging over thousands of points
+CORD_REACH_MM = 15.0  # numerics: half a vertebra's height; the cord's axis is level enough over that
 CANAL_OVERHANG_MM = 4.0  # numerics: how far the canal is continued above and below the endplates
 
 
@@ -89,9 +91,9 @@ class Vertebra:
 
     def local_points(self, region: int) -> NDArray[np.float64]:
         """Local coordinates (n, 3) of a region's voxel centres."""
-        z, y, x = (axis[index] for axis, index in zip(
-            self.axes_mm, np.nonzero(self.regions.array == region), strict=True))
-        return np.column_stack([x, y, z])
+        k, j, i = np.nonzero(self.regions.array == region)
+        z_axis, y_axis, x_axis = self.axes_mm
+        return np.column_stack([x_axis[i], y_axis[j], z_axis[k]])
 
     def regions_on(self, labels: Labels) -> Volume:
         """The part numbers on the labels' own grid, for exactly the voxels that carry this level."""
@@ -215,10 +217,7 @@ def _parts(distance: Volume, cord_share: Volume, frame: Frame, grid: Grid, spaci
     depth = resample(distance, place, outside=-FAR_MM).array
     bone = depth > 0
     cord = (resample(cord_share, place).array > 0.5) & ~bone
-    near = np.abs(axes[0]) < 15.0
-    middle = ndimage.center_of_mass(cord & near[:, None, None]) if (cord & near[:, None, None]).any() else None
-    centre = (middle[1] * spacing_mm, middle[2] * spacing_mm) if middle else None
-    canal, closed = enclosed_canal(bone, cord, place, centre)
+    canal, closed = enclosed_canal(bone, cord, place, _cord_centre_mm(cord, axes[0], spacing_mm))
     wall = posterior_wall(bone, canal, closed, axes)
     body = body_mask(bone, wall, axes)
     lower, upper = endplates(body, depth, axes)
@@ -237,6 +236,17 @@ def _parts(distance: Volume, cord_share: Volume, frame: Frame, grid: Grid, spaci
     )
 
 
+def _cord_centre_mm(
+    cord: NDArray[np.bool_], z_axis: NDArray[np.float64], spacing_mm: float
+) -> tuple[float, float] | None:
+    """Mean place (posterior, left) of the cord beside the body, in grid coordinates; None without a cord."""
+    beside = cord[np.abs(z_axis) < CORD_REACH_MM]
+    if not beside.any():
+        return None
+    _, j, i = np.nonzero(beside)
+    return float(j.mean() * spacing_mm), float(i.mean() * spacing_mm)
+
+
 def _better_frame(parts: _Parts) -> Frame:
     """Superior axis from the endplates, sagittal plane from symmetry, origin in the body's centre."""
     superior = parts.frame.direction_to_world(parts.lower.normal + parts.upper.normal)
@@ -246,10 +256,9 @@ def _better_frame(parts: _Parts) -> Frame:
 
 def _centred(parts: _Parts) -> Frame:
     """The frame moved to the body's centre, along the mid-sagittal plane."""
-    local = np.array(
-        [0.0, *(float(np.mean(axis[index])) for axis, index in zip(
-            parts.axes_mm[1::-1], np.nonzero(parts.body)[1::-1], strict=True))]
-    )
+    k, j, _ = np.nonzero(parts.body)
+    z_axis, y_axis, _ = parts.axes_mm
+    local = np.array([0.0, y_axis[j].mean(), z_axis[k].mean()])
     return Frame(origin_mm=parts.frame.to_world(local), rotation=parts.frame.rotation)
 
 
@@ -260,12 +269,10 @@ def _assemble(level: str, ct: Volume, parts: _Parts, checks: tuple[QualityCheck,
     regions[parts.body] = BODY
     regions[parts.canal & ~parts.bone] = CANAL
     pedicles: dict[Side, Pedicle] = {}
-    for side, number in (("left", LEFT_PEDICLE), ("right", RIGHT_PEDICLE)):
-        region = pedicle_region(parts.bone, behind, parts.canal, side, parts.axes_mm)  # type: ignore[arg-type]
+    for side, number in PEDICLE_NUMBER.items():
+        region = pedicle_region(parts.bone, behind, parts.canal, side, parts.axes_mm)
         regions[region] = number
-        pedicles[side] = find_pedicle(  # type: ignore[index]
-            parts.distance, region, parts.frame, side, parts.axes_mm, parts.wall  # type: ignore[arg-type]
-        )
+        pedicles[side] = find_pedicle(parts.distance, region, parts.frame, side, parts.axes_mm, parts.wall)
     return Vertebra(
         level=level,
         frame=parts.frame,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
 from kypho.errors import LevelIncompleteError
 
 __all__ = ["Endplate", "PosteriorWall", "body_mask", "endplates", "posterior_wall"]
@@ -99,9 +100,7 @@ def posterior_wall(
     return PosteriorWall(a=float(a), b=float(b), c=float(c))
 
 
-def body_mask(
-    bone: NDArray[np.bool_], wall: PosteriorWall, axes_mm: list[NDArray]
-) -> NDArray[np.bool_]:
+def body_mask(bone: NDArray[np.bool_], wall: PosteriorWall, axes_mm: list[NDArray]) -> NDArray[np.bool_]:
     """The bone in front of the posterior wall, and the rims of the body that bulge behind it.
 
     Above and below the pedicles an axial section shows the body as a piece of its own: all of it is body.
@@ -136,7 +135,7 @@ def endplates(
     z_axis, y_axis, x_axis = axes_mm
     filled = body.any(axis=0)
     if np.count_nonzero(filled) < 50:
-        raise LevelIncompleteError("the body is too small to fit its endplates; check the labels of this level")
+        raise LevelIncompleteError("the body is too small for endplates; check the labels of this level")
     jj, ii = np.nonzero(filled)
     centre = np.array([x_axis[ii].mean(), y_axis[jj].mean()])
     half = np.array([np.ptp(x_axis[ii]), np.ptp(y_axis[jj])]) / 2

@@ -25,8 +25,8 @@ SEARCH_CENTRE_DEG = (12.0, 10.0)  # numerics: middle of the transverse and sagit
 SEARCH_WIDTH_DEG = 30.0  # numerics: either way of it, wider than any pedicle in the norms
 NARROW_MM = 0.15  # numerics: sections this much wider than the isthmus still count towards its place
 RIDGE_MM = 0.4  # numerics: half a voxel
-AXIS_REACH_MM = 6.0  # numerics: about the length of a pedicle; steadiest between left and right of real spines
-UPRIGHT_SHARE = 0.05  # numerics: a tall pedicle is as deep over much of its height; this centres the axis in it
+AXIS_REACH_MM = 6.0  # numerics: about a pedicle's length; steadiest between left and right of real spines
+UPRIGHT_SHARE = 0.05  # a tall pedicle is equally deep over much of its height; this centres the axis
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,7 +73,7 @@ def pedicle_region(
     middle_y = float(np.average(y_axis[rows], weights=weight))
     lateral = x_axis > 0 if side == "left" else x_axis < 0
     beside = bone & behind_wall & lateral & (y_axis <= middle_y)[:, None]
-    # Only heights at which the pedicle bridges all of that depth; the rest is body rim or facet.
+    # The largest piece is the pedicle; the rest is body rim or facet.
     pieces, n = ndimage.label(beside)
     if n == 0:
         return np.asarray(beside)
@@ -82,7 +82,12 @@ def pedicle_region(
 
 
 def find_pedicle(
-    distance: Volume, region: NDArray[np.bool_], frame: Frame, side: Side, axes_mm: list[NDArray], wall: PosteriorWall
+    distance: Volume,
+    region: NDArray[np.bool_],
+    frame: Frame,
+    side: Side,
+    axes_mm: list[NDArray],
+    wall: PosteriorWall,
 ) -> Pedicle:
     """Find the isthmus and the axis of one pedicle.
 

@@ -55,9 +55,7 @@ class PlanSettings:
 
     def __post_init__(self) -> None:
         if self.strategy not in ("auto", "unilateral", "bilateral"):
-            raise SettingsError(
-                f"unknown strategy {self.strategy!r}; choose auto, unilateral or bilateral"
-            )
+            raise SettingsError(f"unknown strategy {self.strategy!r}; choose auto, unilateral or bilateral")
         for name, number in {**asdict(self.limits), **asdict(self)}.items():
             if isinstance(number, float) and not 0 <= number < 100:
                 raise SettingsError(f"{name} = {number} is out of range; give 0 to 100")

@@ -27,9 +27,16 @@ from kypho.space import sample_at, unit
 
 __all__ = ["rule_figure", "sections_figure", "steps_figure"]
 
-COLOURS = {BODY: "#56B4E9", LEFT_PEDICLE: "#E69F00", RIGHT_PEDICLE: "#E69F00", ARCH: "#999999", CANAL: "#F0E442"}
+COLOURS = {
+    BODY: "#56B4E9",
+    LEFT_PEDICLE: "#E69F00",
+    RIGHT_PEDICLE: "#E69F00",
+    ARCH: "#999999",
+    CANAL: "#F0E442",
+}
 NAMES = {BODY: "body", LEFT_PEDICLE: "pedicle", ARCH: "arch", CANAL: "canal"}
 NEEDLE = "#D55E00"
+ROUNDING_MM = 2e-3  # numerics: a margin this close to its limit keeps it, as the planner counts
 SECTION_MM = 0.4  # numerics: pixel of a drawn section, finer than the CT
 WINDOW_HU = (-150, 850)  # numerics: a bone window for display
 STEPS = ("docked on bone", "middle of the pedicle", "posterior wall", "final")
@@ -60,16 +67,18 @@ def _section(ax: Axes, vertebra: Vertebra, needle: Needle, second: NDArray, name
     # The picture's vertical is the vertebra's own axis as far as the plane allows.
     vertical = -vertebra.frame.posterior if name == "transverse" else vertebra.frame.superior
     up = unit((vertical @ along) * along + (vertical @ across) * across)
-    right = unit(across - (across @ up) * up) if name == "transverse" else None
-    if right is None:
-        back = vertebra.frame.posterior
-        right = unit(back - (back @ up) * up - _normal(along, across) * (back @ _normal(along, across)))
+    if name == "transverse":
+        right = unit(across - (across @ up) * up)
+    else:
+        back, normal = vertebra.frame.posterior, unit(np.cross(along, across))
+        right = unit(back - (back @ up) * up - (back @ normal) * normal)
     u = np.arange(-42.0, 42.0, SECTION_MM)
     v = np.arange(-38.0, 42.0, SECTION_MM)
     points = middle + v[:, None, None] * up + u[None, :, None] * right
     hu = sample_at(vertebra.hu, points, outside=np.nan)
     part = sample_at(vertebra.regions, points, order=0)
-    ax.imshow(hu, cmap="gray", vmin=WINDOW_HU[0], vmax=WINDOW_HU[1], extent=(u[0], u[-1], v[0], v[-1]), origin="lower")
+    low, high = WINDOW_HU
+    ax.imshow(hu, cmap="gray", vmin=low, vmax=high, extent=(u[0], u[-1], v[0], v[-1]), origin="lower")
     for number, colour in COLOURS.items():
         if (part == number).any():
             ax.contour(u, v, part == number, levels=[0.5], colors=colour, linewidths=1.1)
@@ -84,10 +93,6 @@ def _section(ax: Axes, vertebra: Vertebra, needle: Needle, second: NDArray, name
         ax.text(x, 0.5, letter, transform=ax.transAxes, color="white", ha=ha, va="center", weight="bold")
 
 
-def _normal(a: NDArray, b: NDArray) -> NDArray[np.float64]:
-    return unit(np.cross(a, b))
-
-
 def _draw_shaft(ax: Axes, needle: Needle, middle: NDArray, right: NDArray, up: NDArray) -> None:
     """The needle at its true width, from beyond the bone to its tip."""
     start = needle.entry_mm - 18.0 * needle.direction
@@ -96,7 +101,8 @@ def _draw_shaft(ax: Axes, needle: Needle, middle: NDArray, right: NDArray, up: N
     side = needle.device.radius_mm * np.array([-(flat[1] - flat[0])[1], (flat[1] - flat[0])[0]])
     side /= np.linalg.norm(flat[1] - flat[0])
     corners = np.array([flat[0] + side, flat[1] + side, flat[1] - side, flat[0] - side])
-    ax.fill(corners[:, 0], corners[:, 1], facecolor=NEEDLE, edgecolor="white", linewidth=0.6, alpha=0.85, label="needle")
+    look = {"facecolor": NEEDLE, "edgecolor": "white", "linewidth": 0.6, "alpha": 0.85}
+    ax.fill(corners[:, 0], corners[:, 1], label="needle", **look)
     target = needle.target_mm - middle
     ax.plot(target @ right, target @ up, "+", color="white", markersize=9, markeredgewidth=1.6)
 
@@ -121,8 +127,8 @@ def steps_figure(result: PlanResult, needle: Needle, acceptable: bool) -> Figure
     for ax, with_needle in ((axes[0, -1], False), (axes[1, -1], True)):
         shadow = _shaft(carm, needle, needle.tip_mm) if with_needle else 0.0
         film = to_film(patient + shadow, Look.of(patient))
-        lines = ("needle in place",) if with_needle else ("entry",)
-        _draw(ax, film, carm, result.vertebra, needle, needle.tip_mm, "Down the needle", lines)
+        caption = "needle in place" if with_needle else "entry"
+        _draw(ax, film, carm, result.vertebra, needle, needle.tip_mm, "Down the needle", (caption,))
     title = f"{result.vertebra.level}, {needle.task.side} needle, {needle.device.name}"
     figure.suptitle(title if acceptable else f"{title}: NOT ACCEPTABLE, nearest miss", fontsize=11)
     handles, labels = axes[1, 0].get_legend_handles_labels()
@@ -131,8 +137,10 @@ def steps_figure(result: PlanResult, needle: Needle, acceptable: bool) -> Figure
 
 
 def _step_depths(needle: Needle) -> list[float]:
+    """Depth past the bone entry at each of STEPS."""
     depth = {d.name: d.from_bone_mm for d in needle.depths}
-    return [0.0, (depth["pedicle_entry"] + depth["posterior_wall"]) / 2, depth["posterior_wall"], depth["tip"]]
+    wall = depth["posterior_wall"]
+    return [0.0, (depth["pedicle_entry"] + wall) / 2, wall, depth["tip"]]
 
 
 def _shaft(carm: CArm, needle: Needle, tip: NDArray) -> NDArray[np.float32]:
@@ -187,7 +195,8 @@ def _rule(ax: Axes, needle: Needle) -> None:
     depth = [s.depth_mm for s in steps]
     ax.axhline(0, color="black", linewidth=0.8)
     ax.plot(depth, [s.ap_mm for s in steps], color="#0072B2", label="AP: lateral of the medial border")
-    ax.plot(depth, [s.lateral_mm for s in steps], color="#D55E00", linestyle="--", label="lateral: in front of the wall")
+    past = [s.lateral_mm for s in steps]
+    ax.plot(depth, past, color="#D55E00", linestyle="--", label="lateral: in front of the wall")
     bad = [s.depth_mm for s in steps if not s.ok]
     if bad:
         ax.plot(bad, np.zeros(len(bad)), "x", color="#a4161a", label="rule broken")
@@ -201,7 +210,8 @@ def _margins(ax: Axes, needle: Needle, result: PlanResult) -> None:
     values = [needle.margins_mm[n] for n in names]
     limits = [getattr(result.settings.limits, f"{n}_mm") for n in names]
     place = np.arange(len(names))[::-1]
-    ax.barh(place, values, color=["#56B4E9" if v >= m - 2e-3 else "#a4161a" for v, m in zip(values, limits, strict=True)])
+    kept = np.asarray(values) >= np.asarray(limits) - ROUNDING_MM
+    ax.barh(place, values, color=np.where(kept, "#56B4E9", "#a4161a").tolist())
     ax.plot(limits, place, "|", color="black", markersize=12, markeredgewidth=2, label="limit")
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_yticks(place, [n.replace("_", " ") for n in names])
