@@ -144,7 +144,7 @@ def describe(
     vertebra, walls = scene.vertebra, scene.walls
     gate, tip = corridor.ends(line)
     backwards = (gate - tip) / np.linalg.norm(gate - tip)
-    entry = tip + backwards * _bone_reach(vertebra, tip, backwards)
+    entry = tip + backwards * _bone_reach(vertebra, tip, backwards, _sure_mm(task, gate, tip))
     least = dict(zip(walls.stack.names, path_minima(corridor, line, walls.stack)[0], strict=True))
     # In front the distance counts from the point of the tip, elsewhere from the surface of the shaft.
     margins = {
@@ -174,9 +174,7 @@ def describe(
         heary=heary(margins),
         certificates=certificates,
         rule=check_rule(vertebra, task.side, entry_mm, tip_mm),
-        robustness=robustness(
-            entry, tip, device.radius_mm, walls.stack, _breachable(task), settings
-        ),
+        robustness=robustness(entry, tip, device.radius_mm, walls.stack, _breachable(task), settings),
         depths=_depths(vertebra, walls, entry, tip),
         angles_deg=_angles(vertebra, task, -backwards),
         target_distance_mm=float(np.linalg.norm(tip - target)),
@@ -197,11 +195,15 @@ def _in_bone(vertebra: Vertebra, start: NDArray, direction: NDArray, reach_mm: f
     return np.asarray(sample_at(vertebra.bone_mm, vertebra.frame.to_world(points), outside=-1.0) > 0)
 
 
-def _bone_reach(vertebra: Vertebra, tip: NDArray, backwards: NDArray) -> float:
-    """How far the bone reaches from the tip backwards along the needle, gaps up to GAP_MM bridged."""
+def _bone_reach(vertebra: Vertebra, tip: NDArray, backwards: NDArray, sure_mm: float) -> float:
+    """How far the bone reaches from the tip backwards along the needle, gaps up to GAP_MM bridged.
+
+    Up to `sure_mm`, the distance to the gate, a larger hole does not end it either: a cleft in the body
+    lies in front of the bone entry, not behind it.
+    """
     inside = _in_bone(vertebra, tip, backwards, LONGEST_MM)
-    last, gap = 0, 0
-    for n, bone in enumerate(inside):
+    last, gap = round(sure_mm / WALK_MM), 0
+    for n, bone in enumerate(inside[last:], start=last):
         last, gap = (n, 0) if bone else (last, gap + 1)
         if gap * WALK_MM > GAP_MM:
             break

@@ -255,9 +255,7 @@ def _violations(needle: Needle, settings: PlanSettings) -> tuple[Reason, ...]:
 def _approaches(done: Mapping[Task, _Planned], aims: tuple[Aim, ...]) -> list[Approach]:
     """Combine needles into approaches; routes that the pedicle takes need no detour."""
     found = [
-        Approach(
-            strategy=UNILATERAL[task.side], route=task.route, needles=(p.needle,), reasons=p.reasons
-        )
+        Approach(strategy=UNILATERAL[task.side], route=task.route, needles=(p.needle,), reasons=p.reasons)
         for task, p in done.items()
         if task.aim == "midline"
     ]
