@@ -106,25 +106,19 @@ def _parabola(share: NDArray, height: NDArray, span: tuple[float, float]) -> NDA
 def height_loss(own: Heights, above: Heights | None, below: Heights | None) -> HeightLoss:
     """Loss against what the neighbours lead one to expect.
 
-    The expectation is the mean of the two neighbours. Where the posterior height is within the natural
-    spread of neighbours it is taken as intact and scales the expectation to this vertebra; otherwise the
-    posterior wall has lost height too and the neighbours count unscaled.
+    The expectation is the mean of the neighbours, site by site. Scaling it to the vertebra's own posterior
+    height was tried and made the loss worse on virtual fractures.
     """
     neighbours = [h for h in (above, below) if h is not None and np.isfinite(h.posterior_mm)]
     if not neighbours:
         return HeightLoss(
             expected=None, percent=dict.fromkeys(SITES), source="none", uncertainty_percent=float("nan")
         )
-    raw = {site: float(np.mean([h.at(site) for h in neighbours])) for site in SITES}
-    spread = value("fracture.height.natural_spread_percent") / 100
-    ratio = own.posterior_mm / raw["posterior"]
-    scale = ratio if abs(ratio - 1) <= spread else 1.0
-    expected = {site: raw[site] * scale for site in SITES}
+    expected = {site: float(np.mean([h.at(site) for h in neighbours])) for site in SITES}
     percent = {
         site: 100 * (1 - own.at(site) / expected[site]) if np.isfinite(own.at(site)) else None
         for site in SITES
     }
-    percent["posterior"] = 100 * (1 - ratio) if np.isfinite(ratio) else None
     both = len(neighbours) == 2
     return HeightLoss(
         expected=Heights(**{f"{site}_mm": expected[site] for site in SITES}),

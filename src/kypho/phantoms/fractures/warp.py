@@ -31,7 +31,7 @@ FRONT_MM = 6.0
 """In front of the body by more than this the displacement stays what it is there, or it would fold."""
 
 BACK_MM = 60.0
-DISC_MM = 3.0
+DISC_MM = 1.5
 """The disc takes up the dent of a biconcave endplate over this height; neighbours do not move."""
 
 BULGE_HALF_WIDTH_MM, BULGE_HALF_HEIGHT_MM = 9.0, 6.0
