@@ -94,7 +94,7 @@ class Scenario:
 
 @dataclass(frozen=True, kw_only=True)
 class RehearseSettings:
-    """Settings of one rehearsal; `scenarios[0]` is the one with the ensemble, up to three more are compared."""
+    """Settings of one rehearsal; `scenarios[0]` has the ensemble, up to three more are compared."""
 
     scenarios: tuple[Scenario, ...]
     grid_mm: float = 0.75  # numerics: three cells across the epidural space
@@ -226,10 +226,13 @@ def _planned(
     bore = _bore(settings)
     lines = tuple(
         NeedleLineMm(
-            entry_mm=n.entry_mm, tip_mm=n.tip_mm, outer_mm=2 * n.device.radius_mm, bore_mm=min(bore, 2 * n.device.radius_mm)
+            entry_mm=n.entry_mm,
+            tip_mm=n.tip_mm,
+            outer_mm=2 * n.device.radius_mm,
+            bore_mm=min(bore, 2 * n.device.radius_mm),
         )
         for n in best.needles
-    )  # fmt: skip
+    )
     standing = (
         "the recommended approach" if plan.recommended is not None else "a nearest miss, NOT ACCEPTABLE"
     )
@@ -368,18 +371,30 @@ def document(result: RehearsedCase, timings_s: dict[str, float]) -> dict[str, An
         "schema": SCHEMA,
         "level": result.level,
         "use": "research and education; not a medical device",
-        "basis": "every number of bone, cement and tissue is an evidence record; most are unconfirmed, see the report",
+        "basis": "every number is an evidence record; most are unconfirmed, see the report",
         "notes": list(result.notes),
         "settings": asdict(result.settings),
         "needles": [
-            {"entry_lps_mm": line.entry_mm.tolist(), "tip_lps_mm": line.tip_mm.tolist(), "outer_diameter_mm": line.outer_mm,
-             "bore_mm": line.bore_mm} for line in result.lines
+            {
+                "entry_lps_mm": line.entry_mm.tolist(),
+                "tip_lps_mm": line.tip_mm.tolist(),
+                "outer_diameter_mm": line.outer_mm,
+                "bore_mm": line.bore_mm,
+            }
+            for line in result.lines
         ],
         **_outcome(first),
-        "p_leak": {k: asdict(i) | {"interval": [i.low, i.high]} for k, i in e.interval.items()} if e else None,
+        "p_leak": {k: asdict(i) | {"interval": [i.low, i.high]} for k, i in e.interval.items()}
+        if e
+        else None,
         "safe_volume_ml": e.safe_volume_ml if e else None,
         "safe_probability": e.safe_probability if e else None,
-        "p_leak_by_volume": {"volume_ml": e.volume_ml.tolist(), **{k: p.tolist() for k, p in e.p_leak.items()}} if e else None,
+        "p_leak_by_volume": {
+            "volume_ml": e.volume_ml.tolist(),
+            **{k: p.tolist() for k, p in e.p_leak.items()},
+        }
+        if e
+        else None,
         "first_leak_ml_quantiles": e.first_leak_ml if e else None,
         "leaked_ml_quantiles": e.leaked_ml if e else None,
         "fill_fraction_quantiles": e.fill_fraction if e else None,
@@ -387,10 +402,14 @@ def document(result: RehearsedCase, timings_s: dict[str, float]) -> dict[str, An
         "drivers": e.drivers if e else None,
         "ensemble": {"n": e.n, "seed": e.seed} if e else None,
         "mass_balance_error": r.mass_balance_error,
-        "scenarios": [{"name": s.scenario.name, **asdict(s.scenario), **_outcome(s)} for s in result.scenarios],
+        "scenarios": [
+            {"name": s.scenario.name, **asdict(s.scenario), **_outcome(s)} for s in result.scenarios
+        ],
         "timings_s": timings_s,
-        "unconfirmed_records": sorted(k for k in all_records() if k.startswith("cement.") and not record(k).confirmed),
-    }  # fmt: skip
+        "unconfirmed_records": sorted(
+            k for k in all_records() if k.startswith("cement.") and not record(k).confirmed
+        ),
+    }
 
 
 def _outcome(done: RehearsedScenario) -> dict[str, Any]:
@@ -411,10 +430,16 @@ def _outcome(done: RehearsedScenario) -> dict[str, Any]:
         "cem43_min": r.cem43_min,
         "arrhenius_damage": r.damage,
         "balloon": [
-            {"cavity_ml": i.cavity_ml, "inflated_ml": i.inflated_ml, "pressure_kpa": i.pressure_kpa,
-             "height_gain_mm": i.height_gain_mm, "limited": i.limited} for i in done.inflations
+            {
+                "cavity_ml": i.cavity_ml,
+                "inflated_ml": i.inflated_ml,
+                "pressure_kpa": i.pressure_kpa,
+                "height_gain_mm": i.height_gain_mm,
+                "limited": i.limited,
+            }
+            for i in done.inflations
         ],
-    }  # fmt: skip
+    }
 
 
 def write_rehearsal(

@@ -322,11 +322,13 @@ def _drivers(members: tuple[Member, ...], volume_ml: float) -> dict[str, float] 
     for name in names:
         others = [o for o in names if o != name]
         shares[name] = sum(
-            factorial(size) * factorial(n - size - 1) / factorial(n)
+            factorial(size)
+            * factorial(n - size - 1)
+            / factorial(n)
             * (r2[frozenset((*chosen, name))] - r2[frozenset(chosen)])
             for size in range(n)
             for chosen in combinations(others, size)
-        )  # fmt: skip
+        )
     shares["unexplained"] = 1 - r2[frozenset(names)]
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 

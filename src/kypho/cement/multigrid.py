@@ -121,9 +121,20 @@ def solve(
         h.shapes, h.starts, h.faces, h.inverse_diagonal, h.sink, faces.reshape(3, cells), sink.reshape(cells)
     )
     iterations, residual = _pcg(
-        h.shapes, h.starts, h.faces, h.inverse_diagonal, h.sink, h.x, h.b, h.direction,
-        rhs.reshape(cells), x.reshape(cells), tolerance, reference, max_iterations,
-    )  # fmt: skip
+        h.shapes,
+        h.starts,
+        h.faces,
+        h.inverse_diagonal,
+        h.sink,
+        h.x,
+        h.b,
+        h.direction,
+        rhs.reshape(cells),
+        x.reshape(cells),
+        tolerance,
+        reference,
+        max_iterations,
+    )
     return Solution(x=x, iterations=int(iterations), residual=float(residual))
 
 
@@ -402,8 +413,21 @@ def _step(x, r, p, plane, ap, alpha):
 
 
 @njit(cache=True, nogil=True)
-def _pcg(shapes, starts, faces, inverse_diagonal, sink, level_x, level_b, p, rhs, x, tolerance, reference,
-         max_iterations):  # fmt: skip
+def _pcg(
+    shapes,
+    starts,
+    faces,
+    inverse_diagonal,
+    sink,
+    level_x,
+    level_b,
+    p,
+    rhs,
+    x,
+    tolerance,
+    reference,
+    max_iterations,
+):
     shape, a = shapes[0], starts[0]
     plane, cells = shape[1] * shape[2], rhs.size
     norm = reference if reference > 0 else np.sqrt((rhs * rhs).sum())

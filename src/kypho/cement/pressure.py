@@ -65,8 +65,16 @@ def assemble(medium: Medium, viscosity_pa_s: NDArray, marrow: NDArray, marrow_pa
     h = np.asarray(medium.spacing_m)
     over = np.prod(h) / h**2  # face area over distance of the centres
     _assemble(medium.permeability_m2, viscosity_pa_s, over, faces)
-    _sinks(medium.permeability_m2, viscosity_pa_s, over, np.asarray(medium.open_faces), medium.drain_m3,
-           marrow, marrow_pa_s, sink)  # fmt: skip
+    _sinks(
+        medium.permeability_m2,
+        viscosity_pa_s,
+        over,
+        np.asarray(medium.open_faces),
+        medium.drain_m3,
+        marrow,
+        marrow_pa_s,
+        sink,
+    )
     return FlowSystem(faces=faces, sink=sink)
 
 

@@ -150,17 +150,27 @@ def darcy_viscosity(
     if cement.flow_index == 1.0 and cement.yield_pa == 0.0:
         return consistency_pa_s
     return _darcy_viscosity(
-        consistency_pa_s, speed_m_s, permeability_m2, porosity, cement.flow_index, cement.yield_pa,
-        shear_factor(cement.flow_index), value("cement.shear_rate_floor_per_s"),
-    )  # fmt: skip
+        consistency_pa_s,
+        speed_m_s,
+        permeability_m2,
+        porosity,
+        cement.flow_index,
+        cement.yield_pa,
+        shear_factor(cement.flow_index),
+        value("cement.shear_rate_floor_per_s"),
+    )
 
 
 @njit(cache=True, nogil=True)
 def _darcy_viscosity(consistency_pa_s, speed, permeability, porosity, index, yield_pa, factor, floor):
     out = np.empty(consistency_pa_s.shape)
     flat, k, u, phi, mu = (
-        out.ravel(), permeability.ravel(), speed.ravel(), porosity.ravel(), consistency_pa_s.ravel()
-    )  # fmt: skip
+        out.ravel(),
+        permeability.ravel(),
+        speed.ravel(),
+        porosity.ravel(),
+        consistency_pa_s.ravel(),
+    )
     for c in range(flat.size):
         rate = floor
         if k[c] > 0 and phi[c] > 0:

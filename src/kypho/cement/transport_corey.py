@@ -35,7 +35,7 @@ def _steepest(ratio, exponent):
 
 @njit(cache=True, nogil=True)
 def _face_saturation(s, up, here, down):
-    """Upstream value at a face with van Leer's limiter; `up` is -1 where there is no cell further upstream."""
+    """Upstream value at a face with van Leer's limiter; `up` is -1 where no cell is further upstream."""
     ahead = s[down] - s[here]
     behind = s[here] - s[up] if up >= 0 else 0.0
     if ahead * behind <= 0:
@@ -148,10 +148,22 @@ def advance_corey(
     region: NDArray[np.uint8],
     lost_m3: NDArray[np.float64],
 ) -> None:
-    """Move cement and its tracers `dt` seconds, in place; arguments as for `kypho.cement.transport.advance`."""
+    """Move cement and its tracers `dt` seconds, in place; arguments as for `transport.advance`."""
     n = saturation.size
     _advance(
-        np.array(saturation.shape), saturation.reshape(n), tracers.reshape(len(tracers), n), pore_m3.reshape(n),
-        pressure_pa.reshape(n), faces.reshape(3, n), sink.reshape(n), far_pa.reshape(n), source_m3_s.reshape(n),
-        fresh, ratio.reshape(n), exponent, dt, region.reshape(n), lost_m3,
-    )  # fmt: skip
+        np.array(saturation.shape),
+        saturation.reshape(n),
+        tracers.reshape(len(tracers), n),
+        pore_m3.reshape(n),
+        pressure_pa.reshape(n),
+        faces.reshape(3, n),
+        sink.reshape(n),
+        far_pa.reshape(n),
+        source_m3_s.reshape(n),
+        fresh,
+        ratio.reshape(n),
+        exponent,
+        dt,
+        region.reshape(n),
+        lost_m3,
+    )

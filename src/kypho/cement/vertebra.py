@@ -229,7 +229,7 @@ def _basivertebral(scene: _Scene) -> NDArray[np.bool_]:
 
 
 def _segmental_veins(scene: _Scene, bone: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float]:
-    """A straight vein through the lateral cortex on either side at mid-height, and the part of a cell it fills."""
+    """A straight vein through the lateral cortex on either side at mid-height, and its share of a cell."""
     diameter, length = value("cement.segmental_vein_diameter_mm"), value("cement.vein_length_mm")
     low, high = scene.vertebra.body_box_mm
     z, y = (low[2] + high[2]) / 2, low[1] + 0.4 * (high[1] - low[1])
@@ -249,7 +249,7 @@ def _segmental_veins(scene: _Scene, bone: NDArray[np.bool_]) -> tuple[NDArray[np
 def _drill(
     scene: _Scene, region: NDArray[np.uint8], bone: NDArray[np.bool_], shell: NDArray[np.bool_], track: Track
 ) -> None:
-    """Mark the crushed ring along a cannula, and a breach wherever it passes the canal or leaves the bone in front."""
+    """Mark a cannula, the crushed ring along it, and a breach wherever it opens the wall of the canal."""
     local = scene.vertebra.frame.to_local
     entry, tip = local(track.entry_mm), local(track.tip_mm)
     along = tip - entry
@@ -288,10 +288,17 @@ def _materials(scene: _Scene, region: NDArray[np.uint8], vein_share: float) -> B
     drain = np.zeros(region.shape, np.float32)
     far = np.full(region.shape, compartment("cancellous").pressure_kpa, np.float32)
     spaces = {
-        "canal_epidural": "canal_epidural", "canal_intradural": "canal_intradural", "dura": "dura", "cord": "dura",
-        "foramen_left": "foramen", "foramen_right": "foramen", "disc_above": "disc", "disc_below": "disc",
-        "paravertebral": "paravertebral", "venous": "venous",
-    }  # fmt: skip
+        "canal_epidural": "canal_epidural",
+        "canal_intradural": "canal_intradural",
+        "dura": "dura",
+        "cord": "dura",
+        "foramen_left": "foramen",
+        "foramen_right": "foramen",
+        "disc_above": "disc",
+        "disc_below": "disc",
+        "paravertebral": "paravertebral",
+        "venous": "venous",
+    }
     for name, kind in spaces.items():
         space, at = compartment(kind), region == CODES[name]
         k[:, at], porosity[at], drain[at], far[at] = (

@@ -9,8 +9,16 @@ import typer
 
 __all__ = ["rehearse"]
 
-STEPS = ("read the CT", "read the labels", "vertebra model", "needles", "injection", "ensemble", "report",
-         "files")  # fmt: skip
+STEPS = (
+    "read the CT",
+    "read the labels",
+    "vertebra model",
+    "needles",
+    "injection",
+    "ensemble",
+    "report",
+    "files",
+)
 
 
 def rehearse(
@@ -67,8 +75,13 @@ def rehearse(
     from kypho.formats import read_ct, read_labels
     from kypho.report.rehearsal import render_rehearsal
 
-    base = Scenario(procedure=procedure, cement=cement, volume_ml=volume_ml, rate_ml_min=rate_ml_min,
-                    start_min=start_min)  # type: ignore[arg-type]  # fmt: skip
+    base = Scenario(
+        procedure=procedure,  # type: ignore[arg-type]  # Scenario checks it
+        cement=cement,
+        volume_ml=volume_ml,
+        rate_ml_min=rate_ml_min,
+        start_min=start_min,
+    )
     scenarios = (base, *(_changed(base, text) for text in compare or []))
     settings = RehearseSettings(scenarios=scenarios, grid_mm=grid_mm, members=members, seed=seed, gauge=gauge)
     lines = needles_of_plan(plan, settings) if plan is not None else None
@@ -114,21 +127,24 @@ def _changed(base, text: str):  # type: ignore[no-untyped-def]
 def _summary(content: dict, folder: Path) -> str:
     """A few lines for the terminal."""
     lines = [
-        f"{content['level']}: {content['injected_ml']:.2f} mL injected, {100 * content['fill_fraction']:.0f} % of the bone's void."
+        f"{content['level']}: {content['injected_ml']:.2f} mL injected, "
+        f"{100 * content['fill_fraction']:.0f} % of the bone's void."
     ]
     leaks = {k: v for k, v in content["leaked_ml"].items() if content["first_leak_ml"][k] is not None}
     if leaks:
         lines += [
-            f"  leaks to {k.replace('_', ' ')}: {v:.2f} mL, from {content['first_leak_ml'][k]:.1f} mL injected"
+            f"  leak, {k.replace('_', ' ')}: {v:.2f} mL, from {content['first_leak_ml'][k]:.1f} mL injected"
             for k, v in leaks.items()
         ]
     else:
         lines.append("  no leak at the recorded threshold in the single injection")
     if content["p_leak"]:
         p = content["p_leak"]["canal"]
-        lines.append(f"  canal leak in {100 * p['value']:.0f} % ({100 * p['low']:.0f}-{100 * p['high']:.0f}) of "
-                     f"{content['ensemble']['n']} injections; below {100 * content['safe_probability']:.0f} % up to "
-                     f"{content['safe_volume_ml']:.1f} mL")  # fmt: skip
+        lines.append(
+            f"  canal leak in {100 * p['value']:.0f} % ({100 * p['low']:.0f}-{100 * p['high']:.0f}) of "
+            f"{content['ensemble']['n']} injections; below {100 * content['safe_probability']:.0f} % up to "
+            f"{content['safe_volume_ml']:.1f} mL"
+        )
     hottest = ", ".join(
         f"{k.replace('_', ' ')} {v:.1f}"
         for k, v in content["peak_temperature_c"].items()

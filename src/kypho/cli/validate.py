@@ -49,7 +49,9 @@ def validate_cement(
                     f"  {verdict}  {row.kind:5}  {row.quantity}: {row.measured:.4g} (expected {row.target})"
                 )
         failed = [r for r in rows if not r.passed]
-        typer.echo(f"\n{len(rows) - len(failed)} of {len(rows)} pass; exact ones that fail: "
-                   f"{sum(r.kind == 'exact' for r in failed)}. Failed bench rows are reported, not tuned.")  # fmt: skip
+        typer.echo(
+            f"\n{len(rows) - len(failed)} of {len(rows)} pass; exact ones that fail: "
+            f"{sum(r.kind == 'exact' for r in failed)}. Failed bench rows are reported, not tuned."
+        )
     if any(r.kind == "exact" and not r.passed for r in rows):
         raise typer.Exit(1)

@@ -27,9 +27,13 @@ CEMENT_PER_MM = (
 )
 FIELD_MM = 75.0  # numerics: collimation of the drawn frames
 COLOURS = {
-    "canal_epidural": "#a4161a", "canal_intradural": "#5a0f5f", "foramen": "#d97706", "disc": "#2563a8",
-    "paravertebral": "#0b6e4f", "venous": "#3b3b98",
-}  # fmt: skip
+    "canal_epidural": "#a4161a",
+    "canal_intradural": "#5a0f5f",
+    "foramen": "#d97706",
+    "disc": "#2563a8",
+    "paravertebral": "#0b6e4f",
+    "venous": "#3b3b98",
+}
 
 
 def render_rehearsal(result: RehearsedCase, document: dict[str, Any], folder: Path) -> None:
@@ -69,7 +73,7 @@ def _film(result: RehearsedCase) -> list[dict[str, Any]]:
     hu = np.asarray(resample(result.vertebra.hu, done.bone.grid, outside=0.0).array)
     pictures = []
     for shot in done.result.frames:
-        amount = shot.saturation.astype(np.float32) / 255 * done.bone.porosity
+        amount = (shot.saturation / 255.0 * done.bone.porosity).astype(np.float32)
         image = _picture(result, done, amount, hu, views, patient, shot.injected_ml, shot.time_s)
         leaked = {
             route: float(np.interp(shot.injected_ml, done.result.injected_ml, curve))
@@ -95,8 +99,11 @@ def _picture(
     tip = np.clip(np.rint(grid.to_index(result.lines[0].tip_mm)).astype(int), 0, np.array(grid.shape) - 1)
     figure = Figure(figsize=(12.5, 3.0), layout="constrained")
     axes = figure.subplots(1, 5)
-    cuts = (("axial", hu[tip[0]], amount[tip[0]]), ("sagittal", hu[:, :, tip[2]][::-1], amount[:, :, tip[2]][::-1]),
-            ("coronal", hu[:, tip[1]][::-1], amount[:, tip[1]][::-1]))  # fmt: skip
+    cuts = (
+        ("axial", hu[tip[0]], amount[tip[0]]),
+        ("sagittal", hu[:, :, tip[2]][::-1], amount[:, :, tip[2]][::-1]),
+        ("coronal", hu[:, tip[1]][::-1], amount[:, tip[1]][::-1]),
+    )
     for ax, (name, background, cement) in zip(axes[:3], cuts, strict=True):
         ax.imshow(background, cmap="gray", vmin=-150, vmax=700)
         ax.imshow(np.ma.masked_less(cement, 0.05), cmap="autumn_r", vmin=0, vmax=1, alpha=0.75)

@@ -34,23 +34,41 @@ class Check:
 
 
 def near(
-    benchmark: int, quantity: str, expected: float, measured: float, *, relative: float = 0.0, absolute: float = 0.0,
-    kind: Literal["exact", "bench", "own"] = "exact", note: str = "",
-) -> Check:  # fmt: skip
+    benchmark: int,
+    quantity: str,
+    expected: float,
+    measured: float,
+    *,
+    relative: float = 0.0,
+    absolute: float = 0.0,
+    kind: Literal["exact", "bench", "own"] = "exact",
+    note: str = "",
+) -> Check:
     """A check that `measured` lies within a tolerance of `expected`."""
     allowed = max(relative * abs(expected), absolute)
     band = f"{expected:.4g} ± {allowed:.2g}"
     passed = bool(abs(measured - expected) <= allowed)
     return Check(
-        benchmark=benchmark, quantity=quantity, target=band, measured=float(measured), passed=passed, kind=kind,
+        benchmark=benchmark,
+        quantity=quantity,
+        target=band,
+        measured=float(measured),
+        passed=passed,
+        kind=kind,
         note=note,
-    )  # fmt: skip
+    )
 
 
 def within(
-    benchmark: int, quantity: str, low: float, high: float, measured: float, *,
-    kind: Literal["exact", "bench", "own"] = "exact", note: str = "",
-) -> Check:  # fmt: skip
+    benchmark: int,
+    quantity: str,
+    low: float,
+    high: float,
+    measured: float,
+    *,
+    kind: Literal["exact", "bench", "own"] = "exact",
+    note: str = "",
+) -> Check:
     """A check that `measured` lies in a band; an infinite end is left out."""
     if np.isinf(high):
         band = f"at least {low:.4g}"
@@ -60,9 +78,14 @@ def within(
         band = f"{low:.4g} to {high:.4g}"
     passed = bool(low <= measured <= high)
     return Check(
-        benchmark=benchmark, quantity=quantity, target=band, measured=float(measured), passed=passed, kind=kind,
+        benchmark=benchmark,
+        quantity=quantity,
+        target=band,
+        measured=float(measured),
+        passed=passed,
+        kind=kind,
         note=note,
-    )  # fmt: skip
+    )
 
 
 def order_of_convergence(spacing: list[float], error: list[float]) -> float:

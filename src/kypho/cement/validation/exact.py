@@ -135,10 +135,24 @@ def sphere(spacing_mm: tuple[float, ...] = (1.5, 1.0), volume_ml: float = 2.0) -
             near(3, f"sphere, pressure over exact (h {h:g})", 1.0, 1 + error, relative=0.02),
             within(3, f"sphere, mass error (h {h:g})", -np.inf, 1e-6, result.mass_balance_error),
         ]
-    checks.append(within(3, "sphere, order of convergence of the front", 1.0, np.inf,
-                         order_of_convergence(list(spacing_mm), radius_errors)))  # fmt: skip
-    checks.append(within(3, "sphere, order of convergence of the pressure", 1.0, np.inf,
-                         order_of_convergence(list(spacing_mm), pressure_errors)))  # fmt: skip
+    checks.append(
+        within(
+            3,
+            "sphere, order of convergence of the front",
+            1.0,
+            np.inf,
+            order_of_convergence(list(spacing_mm), radius_errors),
+        )
+    )
+    checks.append(
+        within(
+            3,
+            "sphere, order of convergence of the pressure",
+            1.0,
+            np.inf,
+            order_of_convergence(list(spacing_mm), pressure_errors),
+        )
+    )
     return checks
 
 
@@ -153,9 +167,12 @@ def cylinder(spacing_mm: tuple[float, ...] = (1.0, 0.5), volume_ml: float = 2.0)
         axis = (np.arange(n) - half) * h
         radius = np.sqrt(axis[:, None] ** 2 + axis**2)[None]
         field = homogeneous_field(
-            grid, permeability_m2=case.permeability_m2, porosity=case.porosity, held=radius > case.outer_mm,
+            grid,
+            permeability_m2=case.permeability_m2,
+            porosity=case.porosity,
+            held=radius > case.outer_mm,
             open_faces=(False,) * 6,
-        )  # fmt: skip
+        )
         core = np.pi * case.inner_mm**2 * case.height_mm * case.porosity * 1e-3
         like = Sphere(flow_ml_s=case.flow_ml_s, inner_mm=case.inner_mm)
         result = _run(field, like, volume_ml + core, newtonian(case.cement_pa_s), replace(FLOW, steps=32))
@@ -184,8 +201,15 @@ def cylinder(spacing_mm: tuple[float, ...] = (1.0, 0.5), volume_ml: float = 2.0)
             ),
             near(3, f"cylinder, pressure at 3 mm over exact (h {h:g})", 1.0, measured / exact, relative=0.02),
         ]
-    checks.append(within(3, "cylinder, order of convergence of the front", 1.0, np.inf,
-                         order_of_convergence(list(spacing_mm), errors)))  # fmt: skip
+    checks.append(
+        within(
+            3,
+            "cylinder, order of convergence of the front",
+            1.0,
+            np.inf,
+            order_of_convergence(list(spacing_mm), errors),
+        )
+    )
     return checks
 
 
@@ -222,9 +246,12 @@ def buckley_leverett(cells: tuple[int, ...] = (50, 100, 200)) -> list[Check]:
             travelled = 25.0 / exact.shock_speed
             volume = travelled * 100.0 * 0.9 * 1e-3
             result = inject(
-                field, (needle,), newtonian(ratio * marrow), Schedule.simple(volume_ml=volume, rate_ml_min=3.0, start_min=0),
+                field,
+                (needle,),
+                newtonian(ratio * marrow),
+                Schedule.simple(volume_ml=volume, rate_ml_min=3.0, start_min=0),
                 replace(FLOW, corey=2.0, marrow_pa_s=marrow, steps=4 * n),
-            )  # fmt: skip
+            )
             s = np.asarray(result.cement.array)[0, 0] / 0.9
             x = (np.arange(n) + 0.5) * h
             errors.append(float(np.abs(s - exact.profile(x / travelled)).sum() * h / 40.0))
@@ -234,11 +261,23 @@ def buckley_leverett(cells: tuple[int, ...] = (50, 100, 200)) -> list[Check]:
         order = order_of_convergence([1 / n for n in cells], errors)
         h = 40.0 / cells[-1]
         checks += [
-            near(3, f"Buckley-Leverett a {ratio:g}, shock position, mm", 25.0, shocks[-1], absolute=max(h, 0.25)),
+            near(
+                3,
+                f"Buckley-Leverett a {ratio:g}, shock position, mm",
+                25.0,
+                shocks[-1],
+                absolute=max(h, 0.25),
+            ),
             within(3, f"Buckley-Leverett a {ratio:g}, mean saturation error", -np.inf, 0.02, errors[-1]),
-            within(3, f"Buckley-Leverett a {ratio:g}, order in the mean", 0.9, np.inf, order,
-                   note="order one, less what the shock's place within its cell adds to so few grids"),
-        ]  # fmt: skip
+            within(
+                3,
+                f"Buckley-Leverett a {ratio:g}, order in the mean",
+                0.9,
+                np.inf,
+                order,
+                note="order one, less what the shock's place within its cell adds to so few grids",
+            ),
+        ]
     return checks
 
 
@@ -246,7 +285,10 @@ def anisotropy(spacing_mm: float = 1.0) -> list[Check]:
     """7: plume of a point source in anisotropic bone, and the permeability law against the cores."""
     checks = []
     nauman = value("cement.permeability_anisotropy")
-    for name, ratio in (("Nauman", nauman), ("Baroud", value("cement.permeability_ap_m2") / value("cement.permeability_si_m2"))):  # fmt: skip
+    for name, ratio in (
+        ("Nauman", nauman),
+        ("Baroud", value("cement.permeability_ap_m2") / value("cement.permeability_si_m2")),
+    ):
         half = int(18 / spacing_mm)
         grid = Grid.axis_aligned((2 * half + 1,) * 3, spacing_mm, np.full(3, -half * spacing_mm))
         field = homogeneous_field(grid, permeability_m2=(4e-8, 4e-8 * ratio, 4e-8), porosity=0.9)
@@ -259,8 +301,15 @@ def anisotropy(spacing_mm: float = 1.0) -> list[Check]:
             np.array([[0.0, 1, 0], [0.0, 0, 1]]),
             17.0,
         )
-        checks.append(near(7, f"plume axis ratio, {name} anisotropy {ratio:.3g}", ellipsoid_axis_ratio(ratio),
-                           posterior / superior, absolute=0.1))  # fmt: skip
+        checks.append(
+            near(
+                7,
+                f"plume axis ratio, {name} anisotropy {ratio:.3g}",
+                ellipsoid_axis_ratio(ratio),
+                posterior / superior,
+                absolute=0.1,
+            )
+        )
     bvtv = np.linspace(0.07, 0.13, 25)
     middle = float(np.log10(permeability(bvtv)).mean() - np.log10(value("cement.permeability_si_m2")))
     checks.append(
@@ -292,7 +341,14 @@ def marrow_criterion(spacing_mm: float = 0.75) -> list[Check]:
         late = result.injected_ml > 0.3
         slope = np.polyfit(result.injected_ml[late], result.tip_kpa[late], 1)[0]
         if ratio != 1.0:
-            checks.append(within(8, f"sign of d(dp)/dV at viscosity ratio {ratio:g}", *((0.0, np.inf) if ratio > 1 else (-np.inf, 0.0)), slope))  # fmt: skip
+            checks.append(
+                within(
+                    8,
+                    f"sign of d(dp)/dV at viscosity ratio {ratio:g}",
+                    *((0.0, np.inf) if ratio > 1 else (-np.inf, 0.0)),
+                    slope,
+                )
+            )
         roundness[ratio] = _circularity(np.asarray(result.cement.array)[0] / 0.9, spacing_mm)
     checks += [
         within(8, "circularity of the front at ratio 20", 0.95, np.inf, roundness[20.0]),
@@ -306,14 +362,14 @@ def _circularity(saturation: NDArray, spacing_mm: float) -> float:
     """Perimeter of the circle of equal area over the length of the front's half-way line."""
     import contourpy
 
-    lines = contourpy.contour_generator(z=saturation).lines(0.5)
-    length = sum(np.linalg.norm(np.diff(line, axis=0), axis=1).sum() for line in lines) * spacing_mm
+    lines = [np.asarray(line) for line in contourpy.contour_generator(z=saturation).lines(0.5)]
+    length = sum(float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum()) for line in lines) * spacing_mm
     area = saturation.sum() * spacing_mm**2
     return float(2 * np.sqrt(np.pi * area) / length)
 
 
 def spreading(spacing_mm: float = 1.0) -> list[Check]:
-    """11: in foam the spreading distance grows with the cube root of the volume, the pressure likewise steadily."""
+    """11: in foam the spreading distance grows with the cube root of the volume."""
     case = Sphere()
     field = _ball_field(case, spacing_mm)
     result = _run(field, case, 4.0, newtonian(case.cement_pa_s), replace(FLOW, frames=8))
@@ -348,8 +404,16 @@ def kinetics_table() -> list[Check]:
     for name, (warm, cool) in expected.items():
         law = kinetics(name)
         for kelvin, seconds in ((310.0, warm), (296.0, cool)):
-            checks.append(near(6, f"set {name}, half conversion at {kelvin:g} K, s", seconds,
-                               half_time_s(law, kelvin - 273.15), relative=0.01, kind="own"))  # fmt: skip
+            checks.append(
+                near(
+                    6,
+                    f"set {name}, half conversion at {kelvin:g} K, s",
+                    seconds,
+                    half_time_s(law, kelvin - 273.15),
+                    relative=0.01,
+                    kind="own",
+                )
+            )
     for name, capacity, end in (
         ("C", 1460.0, 91.0),
         ("B", 1460.0, 107.0),
@@ -357,8 +421,16 @@ def kinetics_table() -> list[Check]:
         ("B", 630.0, 218.0),
     ):
         measured = adiabatic_end_c(kinetics(name), capacity, 23.0, time_s=86400.0)  # numerics: until it ends
-        checks.append(near(6, f"set {name}, adiabatic end at {capacity:g} J/kgK, C", end, measured, absolute=1.0,
-                           kind="own"))  # fmt: skip
+        checks.append(
+            near(
+                6,
+                f"set {name}, adiabatic end at {capacity:g} J/kgK, C",
+                end,
+                measured,
+                absolute=1.0,
+                kind="own",
+            )
+        )
     return checks
 
 
@@ -366,11 +438,20 @@ def _passive(shape: tuple[int, int, int], spacing_m: tuple[float, float, float],
     """A box of one material that neither cures nor bleeds, at zero degrees."""
     zero = np.zeros(shape)
     return HeatState(
-        spacing_m=spacing_m, conductivity=zero + what.conductivity, volumetric=zero + what.volumetric,
-        cement=zero.copy(), perfusion=zero.copy(), temperature_c=zero.copy(), conversion=zero.copy(),
-        peak_c=zero.copy(), cem43_min=zero.copy(), damage=zero.copy(), law=kinetics("B"), cement_density=1.0,
+        spacing_m=spacing_m,
+        conductivity=zero + what.conductivity,
+        volumetric=zero + what.volumetric,
+        cement=zero.copy(),
+        perfusion=zero.copy(),
+        temperature_c=zero.copy(),
+        conversion=zero.copy(),
+        peak_c=zero.copy(),
+        cem43_min=zero.copy(),
+        damage=zero.copy(),
+        law=kinetics("B"),
+        cement_density=1.0,
         body_c=0.0,
-    )  # fmt: skip
+    )
 
 
 def conduction(spacing_mm: tuple[float, ...] = (1.5, 1.0)) -> list[Check]:
@@ -403,22 +484,38 @@ def conduction(spacing_mm: tuple[float, ...] = (1.5, 1.0)) -> list[Check]:
             6, "hot ball, order of convergence", 1.0, np.inf, order_of_convergence(list(spacing_mm), errors)
         )
     )
-    cold, hot = Material(conductivity=0.43, density=1000.0, capacity=2000.0), Material(conductivity=0.17, density=1100.0, capacity=1460.0)  # fmt: skip
+    cold, hot = (
+        Material(conductivity=0.43, density=1000.0, capacity=2000.0),
+        Material(conductivity=0.17, density=1100.0, capacity=1460.0),
+    )
     state = _passive((1, 1, 400), (10.0, 10.0, 1e-4), cold)
     state.conductivity[..., :200], state.volumetric[..., :200] = hot.conductivity, hot.volumetric
     state.temperature_c[..., :200], state.temperature_c[..., 200:] = 80.0, 37.0
     advance_heat(state, 10.0)
     both = [np.sqrt(m.conductivity * m.volumetric) for m in (hot, cold)]
-    face = (hot.conductivity * state.temperature_c[0, 0, 199] + cold.conductivity * state.temperature_c[0, 0, 200]) / (hot.conductivity + cold.conductivity)  # fmt: skip
-    checks.append(near(6, "contact of 80 C cement and 37 C bone, C", contact_temperature(80.0, both[0], 37.0, both[1]),
-                       float(face), absolute=0.2))  # fmt: skip
+    face = (
+        hot.conductivity * state.temperature_c[0, 0, 199] + cold.conductivity * state.temperature_c[0, 0, 200]
+    ) / (hot.conductivity + cold.conductivity)
+    checks.append(
+        near(
+            6,
+            "contact of 80 C cement and 37 C bone, C",
+            contact_temperature(80.0, both[0], 37.0, both[1]),
+            float(face),
+            absolute=0.2,
+        )
+    )
     return checks
 
 
 def dose() -> list[Check]:
     """12: thermal dose at constant temperature."""
-    cases = (("43.1 C for 60 min", 43.1, 60.0, 64.307), ("45 C for 10.8 min", 45.0, 10.8, 43.2),
-             ("42.9 C for 41 min", 42.9, 41.0, 35.692), ("47 C for 1 min", 47.0, 1.0, 16.0))  # fmt: skip
+    cases = (
+        ("43.1 C for 60 min", 43.1, 60.0, 64.307),
+        ("45 C for 10.8 min", 45.0, 10.8, 43.2),
+        ("42.9 C for 41 min", 42.9, 41.0, 35.692),
+        ("47 C for 1 min", 47.0, 1.0, 16.0),
+    )
     return [
         near(12, f"CEM43 of {name}", expected, cem43_min([c, c], [0.0, minutes * 60]), relative=1e-3)
         for name, c, minutes, expected in cases
