@@ -33,7 +33,9 @@ def rows_of(level, vertebra, plan, seconds):
         verdict = f"**refused**, nearest: {verdict}"
     for needle in best.needles:
         m = needle.margins_mm
-        gap = max((c.gap_mm for k, c in needle.certificates.items() if not k.startswith("no_")), default=np.nan)
+        gap = max(
+            (c.gap_mm for k, c in needle.certificates.items() if not k.startswith("no_")), default=np.nan
+        )
         rule = "kept" if needle.rule.compliant else "**broken**"
         yield (
             f"| {level} | {verdict} | {needle.task.side} | {needle.device.name} | {m['canal']:.2f} | {m['medial']:.2f} "
@@ -50,14 +52,22 @@ def pedicle_rows(level, vertebra, plan):
         side = needle.task.side
         missed = [r for r in approach.reasons if r.what.startswith(side)]
         pedicle = vertebra.pedicles[side]
-        why = "; ".join(f"{r.what.split(': ')[1].replace('_', ' ')} {r.value:.2f} against {r.limit:.2f}" for r in missed)
+        why = "; ".join(
+            f"{r.what.split(': ')[1].replace('_', ' ')} {r.value:.2f} against {r.limit:.2f}" for r in missed
+        )
         verdict = "refused" if missed else needle.device.name
-        gap = max((c.gap_mm for k, c in needle.certificates.items() if not k.startswith("no_")), default=np.nan)
+        gap = max(
+            (c.gap_mm for k, c in needle.certificates.items() if not k.startswith("no_")), default=np.nan
+        )
         yield (
-            f"| {level} {side} | {pedicle.width_mm:.1f} | {pedicle.transverse_angle_deg:.0f} | {verdict} "
-            f"| {needle.margins_mm['canal']:.2f} | {'kept' if needle.rule.compliant else '**broken**'} "
-            f"| {needle.gertzbein_robbins} | {gap:.3f} | {needle.robustness.p_canal:.3f} | {why or 'none'} |"
-        ), not missed, needle
+            (
+                f"| {level} {side} | {pedicle.width_mm:.1f} | {pedicle.transverse_angle_deg:.0f} | {verdict} "
+                f"| {needle.margins_mm['canal']:.2f} | {'kept' if needle.rule.compliant else '**broken**'} "
+                f"| {needle.gertzbein_robbins} | {gap:.3f} | {needle.robustness.p_canal:.3f} | {why or 'none'} |"
+            ),
+            not missed,
+            needle,
+        )
 
 
 def main():
@@ -82,13 +92,19 @@ def main():
         for row, taken, needle in pedicle_rows(level, vertebra, plan):
             pedicles.append(row)
             accepted += [needle] if taken else []
-        print(level, f"{seconds[-1]:.2f} s", plan.approaches[0].strategy, plan.approaches[0].route, plan.recommended)
+        print(
+            level,
+            f"{seconds[-1]:.2f} s",
+            plan.approaches[0].strategy,
+            plan.approaches[0].route,
+            plan.recommended,
+        )
     limits = ", ".join(f"{k.removesuffix('_mm')} {v:g}" for k, v in vars(Limits()).items())
     n, total = len(accepted), len(pedicles)
     text = f"""# Planning a whole chest CT
 
 Made by `docs/results/make_planning.py` with kypho {__version__}, Python {platform.python_version()}, on
-LIDC-IDRI-0001 (voxels {' x '.join(f'{s:.2f}' for s in ct.grid.spacing_mm)} mm, one patient, labels by TotalSegmentator).
+LIDC-IDRI-0001 (voxels {" x ".join(f"{s:.2f}" for s in ct.grid.spacing_mm)} mm, one patient, labels by TotalSegmentator).
 
 **What this shows and what it does not.** Needles are graded on the same automatic labels they were planned
 on, so a breach of zero is true by construction; it is a check of the planner, not its accuracy. With
@@ -98,9 +114,9 @@ Limits in mm (all unconfirmed, see the evidence ledger): {limits}.
 ## Each pedicle, transpedicular, paramedian target
 
 {n} of {total} pedicles take a needle; refusals count. Of the accepted: AP/lateral rule kept by
-{sum(p.rule.compliant for p in accepted)} of {n}, canal touched by {sum(p.margins_mm['canal'] < 0 for p in accepted)},
-Gertzbein-Robbins A in {sum(p.gertzbein_robbins == 'A' for p in accepted)}, largest certificate gap
-{max((c.gap_mm for p in accepted for k, c in p.certificates.items() if not k.startswith('no_')), default=np.nan):.3f} mm.
+{sum(p.rule.compliant for p in accepted)} of {n}, canal touched by {sum(p.margins_mm["canal"] < 0 for p in accepted)},
+Gertzbein-Robbins A in {sum(p.gertzbein_robbins == "A" for p in accepted)}, largest certificate gap
+{max((c.gap_mm for p in accepted for k, c in p.certificates.items() if not k.startswith("no_")), default=np.nan):.3f} mm.
 
 | pedicle | isthmus width | transverse angle | device | canal margin | rule | GR | gap | P(canal) | why refused |
 |---|---|---|---|---|---|---|---|---|---|
@@ -109,7 +125,7 @@ Gertzbein-Robbins A in {sum(p.gertzbein_robbins == 'A' for p in accepted)}, larg
 ## Each level, the recommended approach
 
 {HEAD}
-|{'---|' * (HEAD.count('|') - 1)}
+|{"---|" * (HEAD.count("|") - 1)}
 {chr(10).join(table)}
 
 Seconds: both sides and all strategies of a level, vertebra model not included; median
@@ -117,7 +133,7 @@ Seconds: both sides and all strategies of a level, vertebra model not included; 
 
 ## Levels that were not planned
 
-{chr(10).join(skipped) or 'none'}
+{chr(10).join(skipped) or "none"}
 """
     (HERE / "planning.md").write_text(text, encoding="utf-8")
 

@@ -25,12 +25,16 @@ def planned(scene, fractured, **settings):
 def test_an_open_pedicle_is_not_passed(a_scene):
     plan = planned(a_scene, Considerations(closed={"left": HOLE}), strategy="bilateral")
     approach = next(a for a in plan.approaches if a.route == "transpedicular")
-    assert [(r.what, r.value, r.limit) for r in approach.reasons] == [("left: pedicle_wall_defect", 30.0, 10.0)]
+    assert [(r.what, r.value, r.limit) for r in approach.reasons] == [
+        ("left: pedicle_wall_defect", 30.0, 10.0)
+    ]
 
 
 def test_the_side_away_from_a_damaged_wall_is_preferred():
     """Symmetric but for the damage: the damage alone decides the side."""
-    spine = SolidSpine(frame=Frame(origin_mm=np.zeros(3), rotation=np.eye(3)), pedicle_radius_mm=5.0, pedicle_x_mm=13)
+    spine = SolidSpine(
+        frame=Frame(origin_mm=np.zeros(3), rotation=np.eye(3)), pedicle_radius_mm=5.0, pedicle_x_mm=13
+    )
     ct, labels = spine.draw(spine.grid((1.0, 1.0, 1.0)))
     scene = build_vertebra(ct, labels, "T7"), ct, labels
     for side, other in (("left", "right"), ("right", "left")):

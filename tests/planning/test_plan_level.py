@@ -68,7 +68,9 @@ def test_symmetric_anatomy_gives_mirror_image_needles(a_plan):
     assert left * [-1, 1, 1] == pytest.approx(right, abs=0.3)
 
 
-@pytest.mark.parametrize(("axis", "angle"), [((0, 1, 0), 30.0), ((0, 0, 1), -35.0)], ids=["scoliosis", "turned"])
+@pytest.mark.parametrize(
+    ("axis", "angle"), [((0, 1, 0), 30.0), ((0, 0, 1), -35.0)], ids=["scoliosis", "turned"]
+)
 def test_a_turned_patient_gets_the_turned_plan(a_plan, axis, angle):
     turn = rotation_about(axis, angle)
     spine = SolidSpine(frame=Frame(origin_mm=np.zeros(3), rotation=turn))
@@ -120,12 +122,14 @@ class TestRule:
         """Far below the pedicle, lateral of its medial border all the way: obeys, and breaches inferiorly."""
         vertebra, _ = a_plan
         centre = vertebra.frame.to_local(vertebra.pedicles["left"].isthmus_mm)
-        start, end = centre + [1.0, 8.0, -8.5], centre + [0.0, -12.0, -9.0]
+        start, end = centre + np.array([1.0, 8.0, -8.5]), centre + np.array([0.0, -12.0, -9.0])
         check = check_rule(vertebra, "left", vertebra.frame.to_world(start), vertebra.frame.to_world(end))
         assert check.compliant
         from kypho.space import sample_at
 
-        assert sample_at(vertebra.bone_mm, vertebra.frame.to_world(centre + [0.5, 0.0, -8.7])) < -1.0
+        assert (
+            sample_at(vertebra.bone_mm, vertebra.frame.to_world(centre + np.array([0.5, 0.0, -8.7]))) < -1.0
+        )
 
     def test_sides_are_mirror_images(self, a_plan):
         vertebra, _ = a_plan
@@ -142,25 +146,31 @@ class TestRule:
 
 class TestRobustness:
     def test_repeats_with_its_seed_and_knows_its_error(self, a_plan):
-        vertebra, plan = a_plan
+        _, plan = a_plan
         shares = [n.robustness for n in plan.approaches[0].needles]
         assert all(0 <= s.p_canal <= 1 for s in shares)
-        assert Robustness(p_canal=0.2, p_breach_2mm=0, n=400, seed=0).standard_error(0.2) == pytest.approx(0.02)
+        assert Robustness(p_canal=0.2, p_breach_2mm=0, n=400, seed=0).standard_error(0.2) == pytest.approx(
+            0.02
+        )
 
     def test_grows_with_the_error_and_vanishes_without(self, a_solid_spine):
-        spine, ct, labels = a_solid_spine
+        _, ct, labels = a_solid_spine
         vertebra = build_vertebra(ct, labels, "T7")
         walls = build_walls(vertebra, labels)
         entry, tip = np.array([11.0, 27.0, 3.0]), np.array([11.0, -3.0, 3.0])
         shares = [
-            robustness(entry, tip, 1.2, walls.stack, ("lateral",), PlanSettings(entry_sigma_mm=s, angle_sigma_deg=s)).p_canal
+            robustness(
+                entry, tip, 1.2, walls.stack, ("lateral",), PlanSettings(entry_sigma_mm=s, angle_sigma_deg=s)
+            ).p_canal
             for s in (0.0, 1.0, 3.0)
         ]
         assert shares[0] == 0.0
         assert shares[0] < shares[1] < shares[2]
 
 
-@pytest.mark.parametrize(("breach", "grade"), [(0.0, "A"), (0.1, "B"), (1.99, "B"), (2.0, "C"), (4.0, "D"), (6.0, "E")])
+@pytest.mark.parametrize(
+    ("breach", "grade"), [(0.0, "A"), (0.1, "B"), (1.99, "B"), (2.0, "C"), (4.0, "D"), (6.0, "E")]
+)
 def test_gertzbein_robbins_edges(breach, grade):
     assert gertzbein_robbins(breach) == grade
 

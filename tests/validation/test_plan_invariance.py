@@ -60,7 +60,9 @@ def test_patient_turned_by_thirty_degrees(sample, plain, axis):
         origin_mm=turn @ ct.grid.origin_mm,
         axes=turn @ ct.grid.axes,
     )
-    require_same(plain, needles_of(*on(grid, ct, labels.volume), labels), tip_mm=0.3, angle_deg=1.0, turn=turn)
+    require_same(
+        plain, needles_of(*on(grid, ct, labels.volume), labels), tip_mm=0.3, angle_deg=1.0, turn=turn
+    )
 
 
 def test_stored_in_another_order(sample, plain):
@@ -72,12 +74,12 @@ def test_stored_in_another_order(sample, plain):
     spacing = (grid.spacing_mm[2], grid.spacing_mm[0], grid.spacing_mm[1])
     other = Grid(shape=shape, spacing_mm=spacing, origin_mm=grid.to_world(last), axes=axes)
     moved = [
-        Volume(
-            array=np.ascontiguousarray(v.array.transpose(2, 0, 1)[::-1, :, ::-1]), grid=other, unit=v.unit
-        )
+        Volume(array=np.ascontiguousarray(v.array.transpose(2, 0, 1)[::-1, :, ::-1]), grid=other, unit=v.unit)
         for v in (ct, labels.volume)
     ]
-    require_same(plain, needles_of(*moved, labels), tip_mm=0.1, angle_deg=0.3)  # identical numbers, reordered sums
+    require_same(
+        plain, needles_of(*moved, labels), tip_mm=0.1, angle_deg=0.3
+    )  # identical numbers, reordered sums
 
 
 def test_mirrored_anatomy(sample, plain):
@@ -87,7 +89,8 @@ def test_mirrored_anatomy(sample, plain):
     origin = MIRROR @ grid.to_world((0, 0, grid.shape[2] - 1))
     other = Grid(shape=grid.shape, spacing_mm=grid.spacing_mm, origin_mm=origin, axes=grid.axes)
     moved = [
-        Volume(array=np.ascontiguousarray(v.array[:, :, ::-1]), grid=other, unit=v.unit) for v in (ct, labels.volume)
+        Volume(array=np.ascontiguousarray(v.array[:, :, ::-1]), grid=other, unit=v.unit)
+        for v in (ct, labels.volume)
     ]
     require_same(plain, needles_of(*moved, labels), tip_mm=0.35, angle_deg=1.0, mirrored=True)
 

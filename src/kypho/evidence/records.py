@@ -59,10 +59,14 @@ class Record(BaseModel):
         for source in self.sources:
             if source.cite == PROJECT_CHOICE and self.confirmed:
                 raise ValueError(f"evidence record {self.id!r} is a project choice and cannot be confirmed")
-            if source.cite != PROJECT_CHOICE and self.confirmed and not (
-                source.doi or source.pmid or source.url
+            if (
+                source.cite != PROJECT_CHOICE
+                and self.confirmed
+                and not (source.doi or source.pmid or source.url)
             ):
-                raise ValueError(f"evidence record {self.id!r} is confirmed by a source without doi, pmid or url")
+                raise ValueError(
+                    f"evidence record {self.id!r} is confirmed by a source without doi, pmid or url"
+                )
         return self
 
 

@@ -188,7 +188,7 @@ def _ripple(points: NDArray, rng: np.random.Generator, amount: float = 0.18) -> 
     for _ in range(4):
         wave = rng.normal(size=3) * 2 * np.pi / rng.uniform(5, 12)
         total += np.sin(points @ wave.astype(np.float32) + np.float32(rng.uniform(0, 6.28)))
-    return 1 + np.float32(amount) * total / 2
+    return np.asarray(1 + np.float32(amount) * total / 2, np.float32)
 
 
 def _ellipsoid(points: NDArray, centre: NDArray, half: NDArray) -> NDArray[np.float32]:

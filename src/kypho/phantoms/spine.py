@@ -69,11 +69,18 @@ class SolidSpine:
         lean = np.deg2rad(self.transverse_deg)
         offset = side * x - self.pedicle_x_mm - np.tan(lean) * (y - self.canal_y_mm)
         level = np.abs(z - self.pedicle_z_mm) <= PEDICLE_HALF_HEIGHT_MM
-        return level & (np.abs(offset) * np.cos(lean) <= radius) & (y >= self.wall_y_mm - 4) & (y <= self.canal_y_mm + 10)
+        return (
+            level
+            & (np.abs(offset) * np.cos(lean) <= radius)
+            & (y >= self.wall_y_mm - 4)
+            & (y <= self.canal_y_mm + 10)
+        )
 
     def cord(self, local: NDArray) -> NDArray[np.bool_]:
         """True inside the cord."""
-        return np.asarray(np.hypot(local[..., 0], local[..., 1] - self.canal_y_mm) <= self.canal_radius_mm - 3)
+        return np.asarray(
+            np.hypot(local[..., 0], local[..., 1] - self.canal_y_mm) <= self.canal_radius_mm - 3
+        )
 
     def draw(self, grid: Grid) -> tuple[Volume, Labels]:
         """CT in HU and labels on a grid, voxels valued at their centres."""

@@ -51,7 +51,9 @@ def considerations_of(assessment: Assessment) -> Considerations:
     notes = []
     closed, damaged = _closed(assessment), _damaged(assessment)
     for side, damage in closed.items():
-        notes.append(f"the medial wall of the {side} pedicle is open ({damage.area_mm2:.0f} mm2): it is not passed")
+        notes.append(
+            f"the medial wall of the {side} pedicle is open ({damage.area_mm2:.0f} mm2): it is not passed"
+        )
     for side, damage in damaged.items():
         what = damage.factor.replace("_", " ")
         notes.append(f"{what} on the {side} ({damage.area_mm2:.0f} mm2): the other side is preferred")
@@ -74,7 +76,7 @@ def _closed(assessment: Assessment) -> dict[Side, Damage]:
         wall = next((w for name, w in assessment.walls.items() if name.startswith(f"{side} pedicle")), None)
         area = 0.0 if wall is None else _largest(wall)
         if area >= limit:
-            found[side] = Damage(factor="pedicle_wall_defect", area_mm2=area, limit_mm2=limit)  # type: ignore[index]
+            found[side] = Damage(factor="pedicle_wall_defect", area_mm2=area, limit_mm2=limit)
     return found
 
 
@@ -86,15 +88,13 @@ def _damaged(assessment: Assessment) -> dict[Side, Damage]:
         for side in ("left", "right"):
             area = _largest(assessment.walls[side])
             if area >= limit:
-                found[side] = Damage(factor="cortical_defect", area_mm2=area, limit_mm2=limit)  # type: ignore[index]
+                found[side] = Damage(factor="cortical_defect", area_mm2=area, limit_mm2=limit)
     if assessment.finding("posterior_wall_defect").state == "present":
         holes = openings(assessment.walls["posterior"])
         largest = max(holes, key=lambda hole: hole.defect_mm2, default=None)
         if largest is not None and abs(largest.across_mm) > largest.width_mm / 2:
-            side = "left" if largest.across_mm > 0 else "right"
-            found[side] = Damage(  # type: ignore[index]
-                factor="posterior_wall_defect", area_mm2=largest.defect_mm2, limit_mm2=limit
-            )
+            open_side: Side = "left" if largest.across_mm > 0 else "right"
+            found[open_side] = Damage(factor="posterior_wall_defect", area_mm2=largest.defect_mm2, limit_mm2=limit)
     return found
 
 

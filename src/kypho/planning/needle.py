@@ -143,8 +143,9 @@ def describe(
     """
     vertebra, walls = scene.vertebra, scene.walls
     gate, tip = corridor.ends(line)
-    backwards = (gate - tip) / np.linalg.norm(gate - tip)
-    entry = tip + backwards * _bone_reach(vertebra, tip, backwards, _sure_mm(task, gate, tip))
+    to_gate_mm = float(np.linalg.norm(gate - tip))
+    backwards = (gate - tip) / to_gate_mm
+    entry = tip + backwards * _bone_reach(vertebra, tip, backwards, to_gate_mm)
     least = dict(zip(walls.stack.names, path_minima(corridor, line, walls.stack)[0], strict=True))
     # In front the distance counts from the point of the tip, elsewhere from the surface of the shaft.
     margins = {
@@ -195,14 +196,16 @@ def _in_bone(vertebra: Vertebra, start: NDArray, direction: NDArray, reach_mm: f
     return np.asarray(sample_at(vertebra.bone_mm, vertebra.frame.to_world(points), outside=-1.0) > 0)
 
 
-def _bone_reach(vertebra: Vertebra, tip: NDArray, backwards: NDArray, sure_mm: float) -> float:
+def _bone_reach(vertebra: Vertebra, tip: NDArray, backwards: NDArray, gate_mm: float) -> float:
     """How far the bone reaches from the tip backwards along the needle, gaps up to GAP_MM bridged.
 
-    Up to `sure_mm`, the distance to the gate, a larger hole does not end it either: a cleft in the body
-    lies in front of the bone entry, not behind it.
+    A cleft or a hole in the labels on the way to the gate, `gate_mm` from the tip, does not end it however
+    wide: the needle has entered the bone behind it.
     """
     inside = _in_bone(vertebra, tip, backwards, LONGEST_MM)
-    last, gap = round(sure_mm / WALK_MM), 0
+    gate = round(gate_mm / WALK_MM)
+    ahead = np.nonzero(inside[1 : gate + 1])[0]
+    last, gap = int(ahead[-1]) + 1 if len(ahead) else gate, 0
     for n, bone in enumerate(inside[last:], start=last):
         last, gap = (n, 0) if bone else (last, gap + 1)
         if gap * WALK_MM > GAP_MM:

@@ -79,7 +79,7 @@ def _keywords(record: Record) -> list[Sentence]:
 def _patient(record: Record) -> list[Sentence]:
     found = []
     for event, body in record.of(Enrolment):
-        parts = [body.sex] if body.sex != "unknown" else []
+        parts: list[str] = [body.sex] if body.sex != "unknown" else []
         if body.birth_year is not None:
             age = event.when.start.year - body.birth_year
             parts.append(f"about {age} years old")
@@ -107,7 +107,7 @@ def _examinations(record: Record) -> list[Sentence]:
 
 
 def _abstract_findings(record: Record) -> list[Sentence]:
-    return (_symptoms(record) + _examinations(record)) if record.of(Examination) or record.of(Symptom) else []
+    return [*_symptoms(record), *_examinations(record)]
 
 
 def _abstract_course(record: Record) -> list[Sentence]:
