@@ -494,7 +494,7 @@ def _mantle(
 # --- 10: clinic ---------------------------------------------------------------------------------------
 
 
-def phantom_vertebra(spacing_mm: float = 1.5) -> BoneField:
+def _phantom_vertebra(spacing_mm: float = 1.5) -> BoneField:
     """A synthetic body with shell, basivertebral channel, cortical crack and surroundings."""
     shape = (25, 35, 33)
     grid = Grid.axis_aligned(shape, spacing_mm, [-(m // 2) * spacing_mm for m in shape[::-1]])
@@ -543,7 +543,7 @@ def phantom_vertebra(spacing_mm: float = 1.5) -> BoneField:
 
 def clinic(members: int = 32, spacing_mm: float = 1.5) -> list[Check]:
     """10: risk of any leak with high- over low-viscosity cement in a synthetic vertebra, untuned."""
-    field = phantom_vertebra(spacing_mm)
+    field = _phantom_vertebra(spacing_mm)
     needle = Needle(tip_mm=np.array([0.0, -9.0, 0.0]), cannula=cannula(11))
     plan = Schedule.simple(volume_ml=6.0, rate_ml_min=3.0, start_min=4.0)
     p = {
