@@ -77,7 +77,7 @@ def segment(scene: Scene) -> Segmentation:
     metal |= _fringe(scene, grown & ~metal, metal, limits)
     cement = _of_this_vertebra(scene, grown & ~metal)
     elsewhere = grown & ~metal & ~cement
-    cement, doubtful = _specks(scene, pieces, n, seeded, cement, metal)
+    cement, doubtful = _specks(scene, pieces, n, seeded, cement, metal, limits)
     cement |= _threads(scene, cement, metal, bone)
     return Segmentation(
         cement=cement, metal=metal, doubtful=doubtful & ~cement, elsewhere=elsewhere, limits=limits
@@ -206,9 +206,9 @@ def _of_this_vertebra(scene: Scene, dense: NDArray) -> NDArray[np.bool_]:
 
 
 def _specks(
-    scene: Scene, pieces: NDArray, n: int, seeded: NDArray, cement: NDArray, metal: NDArray
+    scene: Scene, pieces: NDArray, n: int, seeded: NDArray, cement: NDArray, metal: NDArray, limits: Limits
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Unseeded dense pieces clear of bone: cement by their peak, or doubtful."""
+    """Unseeded dense pieces: cement where they lie outside bone and peak above cortex; else doubtful."""
     clear = (scene.bone_mm < -1.0) & ~ndimage.binary_dilation(scene.other_bone, iterations=2)
     touching = np.zeros(n + 1, bool)
     touching[np.unique(pieces[(pieces > 0) & ~clear])] = True
@@ -220,7 +220,12 @@ def _specks(
     artery = ndimage.binary_dilation(scene.vessels, iterations=3) if scene.vessels.any() else scene.vessels
     in_artery = np.zeros(n + 1, bool)
     in_artery[np.unique(pieces[artery])] = True
-    peaked = free & ~in_artery & (peak > value("leak.speck_hu")) & cement.any()
+    size = np.maximum(np.bincount(pieces.ravel(), minlength=n + 1), 1)
+    outside = np.bincount(pieces[(scene.bone_mm < 0) & ~scene.other_bone], minlength=n + 1) / size
+    # A thin vein along the wall touches the bone; denser than any cortex of the patient, it is none of it.
+    bar = max(value("leak.speck_hu"), limits.cortex_hu + value("leak.seed_above_cortex_hu"))
+    peaked = ~seeded & (outside > 0.6) & ~in_artery & (peak > bar) & cement.any()
+    peaked[0] = False
     near_metal = ndimage.binary_dilation(metal, iterations=3) if metal.any() else metal
     return cement | (peaked[pieces] & ~near_metal), (free & ~peaked)[pieces] & ~scene.vessels & ~near_metal
 
