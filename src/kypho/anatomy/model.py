@@ -16,7 +16,7 @@ from kypho.anatomy.frame import first_frame, frame_from, local_grid, mid_sagitta
 from kypho.anatomy.labels import Labels
 from kypho.anatomy.parts import Endplate, PosteriorWall, body_mask, endplates, posterior_wall
 from kypho.anatomy.pedicles import Pedicle, Side, find_pedicle, pedicle_region
-from kypho.anatomy.quality import QualityCheck, inside_scan, quality_of, require_complete
+from kypho.anatomy.quality import QualityCheck, inside_scan, main_box, quality_of, require_complete
 from kypho.errors import LevelIncompleteError
 from kypho.space import Frame, Grid, Volume, resample
 
@@ -138,7 +138,9 @@ def build_vertebra(ct: Volume, labels: Labels, level: str, *, spacing_mm: float 
     whole = inside_scan(labels, level, None)
     part_ct, bone, cord, hint = _cut_out(ct, labels, level)
     try:
-        vertebra = _build(level, part_ct, bone, cord, hint, checks, spacing_mm)
+        vertebra = _build(
+            level, part_ct, bone, cord, hint, checks, spacing_mm, outlined=labels.has("spinal_canal")
+        )
     except LevelIncompleteError:
         # A level that is cut off often has no model at all; the cut is then the reason to give.
         require_complete(level, (whole,))
@@ -157,14 +159,23 @@ def _build(
     hint: NDArray | None,
     checks: tuple[QualityCheck, ...],
     spacing_mm: float,
+    *,
+    outlined: bool,
 ) -> Vertebra:
+    """The model from what `_cut_out` found; `outlined` if the canal itself is labelled, not the cord."""
     distance = signed_distance(bone, ct.grid)
     cord_share = Volume(array=cord.astype(np.float32), grid=ct.grid, unit="1")
     frame = first_frame(bone, ct.grid, ct.grid.to_world(np.argwhere(cord)), hint)
     for _ in range(2):
         frame = _better_frame(_parts(distance, cord_share, frame, ct.grid, COARSE_MM))
     frame = _centred(_parts(distance, cord_share, frame, ct.grid, COARSE_MM))
-    return _assemble(level, ct, _parts(distance, cord_share, frame, ct.grid, spacing_mm), checks)
+    parts = _parts(distance, cord_share, frame, ct.grid, spacing_mm)
+    if not (parts.closed or outlined):
+        raise LevelIncompleteError(
+            f"the bone of {level} does not close around its canal, and the cord fills only part of it; "
+            "mend the labels, or label the canal as spinal_canal"
+        )
+    return _assemble(level, ct, parts, checks)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -177,6 +188,7 @@ class _Parts:
     bone: NDArray[np.bool_]
     distance: Volume
     canal: NDArray[np.bool_]
+    closed: bool
     wall: PosteriorWall
     body: NDArray[np.bool_]
     lower: Endplate
@@ -187,10 +199,9 @@ def _cut_out(
     ct: Volume, labels: Labels, level: str
 ) -> tuple[Volume, NDArray[np.bool_], NDArray[np.bool_], NDArray | None]:
     """CT, bone and cord around the level, and the direction to the head from the neighbours."""
-    box = labels.box(level, 2 * MARGIN_MM)
+    box = main_box(labels, level, 2 * MARGIN_MM)
     bone = ndimage.binary_fill_holes(labels.part(level, box))
-    canal_name = "spinal_canal" if labels.has("spinal_canal") else "spinal_cord"
-    cord = labels.part(canal_name, box)
+    cord = labels.part("spinal_canal" if labels.has("spinal_canal") else "spinal_cord", box)
     part_ct = ct.crop([s.start for s in box], [s.stop for s in box])
     return part_ct, bone, cord, _axis_hint(labels, level)
 
@@ -229,6 +240,7 @@ def _parts(distance: Volume, cord_share: Volume, frame: Frame, grid: Grid, spaci
         bone=bone,
         distance=smooth_distance(bone, place),
         canal=canal & within[:, None, None],
+        closed=bool(closed.any()),
         wall=wall,
         body=body,
         lower=lower,

@@ -90,7 +90,10 @@ def posterior_wall(
                 heights.append(z_axis[k])
                 walls.append(y_axis[ahead[-1]] + 0.5 * (y_axis[1] - y_axis[0]))
     if len(walls) < 20:
-        raise LevelIncompleteError("no posterior wall in front of the canal; check the labels of this level")
+        raise LevelIncompleteError(
+            "no posterior wall in front of a canal (does the bone close around it?); "
+            "check the labels of this level"
+        )
     z, y = np.asarray(heights), np.asarray(walls)
     keep = np.ones(len(z), dtype=bool)
     for _ in range(4):

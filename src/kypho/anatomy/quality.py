@@ -12,7 +12,7 @@ from scipy import ndimage
 from kypho.anatomy.labels import Labels
 from kypho.errors import LevelIncompleteError
 
-__all__ = ["QualityCheck", "inside_scan", "quality_of", "require_complete"]
+__all__ = ["QualityCheck", "inside_scan", "main_box", "quality_of", "require_complete"]
 
 MAIN_PIECE_SHARE = 0.95  # numerics: automatic labels shed specks; a lost process is more than 5 %
 HOLE_SHARE = 0.05  # numerics: closed holes up to this share of the label are filled silently
@@ -37,6 +37,20 @@ def quality_of(labels: Labels, level: str) -> tuple[QualityCheck, ...]:
     return (_one_piece(part, size), _no_holes(part, size), _not_merged(labels, level, size))
 
 
+def main_box(labels: Labels, level: str, margin_mm: float) -> tuple[slice, slice, slice]:
+    """Slices ``[k, j, i]`` around the largest piece of a level; specks beyond the margin are left out."""
+    box = labels.box(level)
+    pieces = cc3d.connected_components(labels.part(level, box), connectivity=26)
+    main = int(np.argmax(np.bincount(pieces.ravel())[1:])) + 1
+    where, grid = ndimage.find_objects(pieces)[main - 1], labels.volume.grid
+    wide = [int(np.ceil(margin_mm / s)) for s in grid.spacing_mm]
+    k, j, i = (
+        slice(max(0, b.start + w.start - n), min(size, b.start + w.stop + n))
+        for b, w, n, size in zip(box, where, wide, grid.shape, strict=True)
+    )
+    return k, j, i
+
+
 def require_complete(level: str, checks: tuple[QualityCheck, ...]) -> None:
     """Raise LevelIncompleteError with every reason unless all checks passed."""
     failed = [check.reason for check in checks if not check.passed]
@@ -55,7 +69,7 @@ def inside_scan(labels: Labels, level: str, core_mm: NDArray[np.float64] | None)
         core_mm: LPS points (n, 3) of body and pedicles; None while they are not known, and then any cut
             counts.
     """
-    box, grid = labels.box(level), labels.volume.grid
+    box, grid = main_box(labels, level, 0.0), labels.volume.grid
     touches = [
         name
         for name, part, n in zip(("slice", "row", "column"), box, grid.shape, strict=True)

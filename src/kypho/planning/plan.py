@@ -220,7 +220,7 @@ def _miss(
     needle = describe(scene, task, device, corridor, line, {"room": room}, settings)
     widest = Reason(
         what="largest_device_diameter_that_fits",
-        value=2 * room.upper_bound_mm if np.isfinite(room.upper_bound_mm) else 0.0,
+        value=max(0.0, 2 * room.objective_mm),
         limit=device.outer_diameter_mm,
         unit="mm",
     )
@@ -315,7 +315,9 @@ def _why(approaches: list[Approach]) -> str:
     through = [a for a in approaches if a.strategy != "bilateral" and a.route == "transpedicular"]
     if best.strategy == "bilateral":
         misses = sorted({r.what.replace("_", " ") for a in through for r in a.reasons})
-        if misses:
+        if not through:
+            words.append("two punctures, as asked, keep every limit")
+        elif misses:
             words.append(f"the pedicles allow no straight path to the midline ({', '.join(misses)})")
         else:
             words.append("a displaced needle would touch the canal more often on a unilateral path")
