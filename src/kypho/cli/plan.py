@@ -43,10 +43,11 @@ def plan(
     """Plan a kyphoplasty puncture on a CT. Exit code 30: no acceptable approach (reasons in plan.json)."""
     from kypho.anatomy.segmenters import find_labels
     from kypho.cli.progress import Steps
+    from kypho.errors import LevelIncompleteError
     from kypho.formats import read_ct, read_labels
 
     settings = _settings(device, strategy, limit or [])
-    refused = False
+    refused: list[bool] = []
     with Steps(len(STEPS), quiet=as_json) as steps:
         with steps.step("read the CT"):
             image = read_ct(ct, series=series)
@@ -58,8 +59,11 @@ def plan(
         many = level is not None and level.lower() == "all"
         for name in _levels(found.labels, level):
             folder = _folder(out, name, many=many)
-            refused |= _one(image, found, name, settings, folder, steps, as_json=as_json, keep_going=many)
-    if refused:
+            outcome = _one(image, found, name, settings, folder, steps, as_json=as_json, keep_going=many)
+            refused += [] if outcome is None else [outcome]
+    if not refused:
+        raise LevelIncompleteError("no level is complete enough to be planned; mend the labels")
+    if any(refused):
         raise typer.Exit(EXIT_REFUSED)
 
 
@@ -73,8 +77,8 @@ def _one(
     *,
     as_json: bool,
     keep_going: bool,
-) -> bool:
-    """Plan and write one level; True if it was refused."""
+) -> bool | None:
+    """Plan and write one level; True if it was refused, None if it was skipped as incomplete."""
     from kypho.case.plan import plan_case, write_plan
     from kypho.errors import LevelIncompleteError
     from kypho.report.plan import render_plan
@@ -84,8 +88,8 @@ def _one(
     except LevelIncompleteError as error:
         if not keep_going:
             raise
-        typer.echo(f"{name}: skipped, {error}", err=True)
-        return False
+        typer.echo(f"skipped: {error}", err=True)
+        return None
     document = write_plan(result, folder, steps.timings_s, steps.step, render_plan)
     if as_json:
         typer.echo(document.model_dump_json(by_alias=True))

@@ -11,7 +11,7 @@ import numpy as np
 
 from kypho.anatomy.labels import LEVELS
 from kypho.anatomy.schemes import SCHEMES, group_ids, structure_name
-from kypho.errors import LabelsError
+from kypho.errors import LabelsError, UnreadableFileError
 from kypho.formats.guard import reading
 from kypho.formats.orientation import grid_from_columns
 from kypho.space import Volume
@@ -75,8 +75,14 @@ def read_seg(path: Path) -> tuple[Volume, dict[str, tuple[int, ...]], tuple[str,
         GeometryError: the frames do not make one volume.
     """
     import highdicom
+    from pydicom import dcmread
 
     with reading(path, "DICOM SEG"):
+        modality = dcmread(path, specific_tags=["Modality"]).get("Modality")
+        if modality != "SEG":
+            raise UnreadableFileError(
+                f"{path} is DICOM {modality}, not DICOM SEG; give the labels, not the image"
+            )
         segmentation = highdicom.seg.segread(path)
         if str(segmentation.SegmentationType) == "FRACTIONAL":
             raise LabelsError(f"{path} holds probabilities, not labels; export a binary segmentation")

@@ -49,7 +49,8 @@ def as_hu(array: NDArray, what: str) -> tuple[NDArray, tuple[str, ...]]:
     if lowest > limit:
         raise ModalityError(
             f"{what} does not look like CT in Hounsfield units: no value at or below {limit} (lowest "
-            f"{lowest:g}); give a CT, or export it with its rescale slope and intercept applied"
+            f"{lowest:g}); give a CT, not its labels, or export it with its rescale slope "
+            "and intercept applied"
         )
     if lowest >= floor:
         return array, ()

@@ -173,7 +173,10 @@ def _whole_numbers(stored: NDArray, slope: float, intercept: float, what: str) -
                 raise LabelsError(f"{what} holds fractions; labels are whole numbers, threshold it first")
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > np.iinfo(np.uint16).max:
-        raise LabelsError(f"{what} holds labels from {low:g} to {high:g}; they must lie in 0 to 65535")
+        raise LabelsError(
+            f"{what} holds labels from {low:g} to {high:g}; they must lie in 0 to 65535; "
+            "give the label map, not the CT"
+        )
     return np.ascontiguousarray(values, dtype=np.uint8 if high < 256 else np.uint16)
 
 
