@@ -23,6 +23,7 @@ RAY_STEP_MM = 0.25  # numerics: a third of a voxel; the surface is interpolated 
 FARTHEST_MM = 10.0  # numerics: half the height of the tallest pedicle; beyond it a ray runs in a process
 SEARCH_CENTRE_DEG = (12.0, 10.0)  # numerics: middle of the transverse and sagittal angles seen from T1 to L5
 SEARCH_WIDTH_DEG = 30.0  # numerics: either way of it, wider than any pedicle in the norms
+SHORTEST_MM = 3.0  # numerics: rows kept of the shortest pedicle, enough to find its narrowest place
 NARROW_MM = 0.15  # numerics: sections this much wider than the isthmus still count towards its place
 RIDGE_MM = 0.4  # numerics: half a voxel
 AXIS_REACH_MM = 6.0  # numerics: about a pedicle's length; steadiest between left and right of real spines
@@ -140,7 +141,11 @@ def _deepest_points(
     Rows that still touch the curved wall show only part of the pedicle and are left out.
     """
     heights = axes_mm[0][np.nonzero(region.any(axis=(1, 2)))[0]]
-    first_y = float(wall.y_mm(heights).max()) if len(heights) else 0.0
+    rows_y = axes_mm[1][np.nonzero(region.any(axis=(0, 2)))[0]]
+    if not len(heights):
+        return np.empty((0, 4))
+    # A broken body's wall may bend so far back at one height that it would leave no row at all.
+    first_y = min(float(wall.y_mm(heights).max()), float(rows_y[-1]) - SHORTEST_MM)
     rows = []
     for j in np.nonzero(region.any(axis=(0, 2)) & (axes_mm[1] > first_y))[0]:
         k, i = np.nonzero(region[:, j, :])
