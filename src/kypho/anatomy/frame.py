@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import edt
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, map_coordinates
+from scipy.ndimage import map_coordinates
 from scipy.optimize import minimize
 
 from kypho.space import Frame, Grid, Volume, unit
@@ -32,7 +33,7 @@ def first_frame(mask: NDArray[np.bool_], grid: Grid, cord_mm: NDArray, axis_hint
         cord_mm: LPS points (n, 3) of the cord label near the vertebra; may be empty.
         axis_hint: direction towards the head from the neighbouring vertebrae; None if there are none.
     """
-    depth = distance_transform_edt(mask, sampling=grid.spacing_mm)
+    depth = edt.edt(np.ascontiguousarray(mask).view(np.uint8), anisotropy=grid.spacing_mm, parallel=1)
     deepest = np.argwhere(depth > 0.75 * depth.max())
     body = grid.to_world(deepest).mean(axis=0)
     superior = np.array([0.0, 0.0, 1.0]) if axis_hint is None else axis_hint

@@ -39,6 +39,8 @@ SEEDS = 800  # numerics: random lines tried first; only speeds up the search, ne
 SHRINKS, CLOUD = 8, 300  # numerics: from the whole corridor down to a hundredth of it
 MOST_BOXES = 600_000  # numerics: beyond this the open bound is reported as it stands
 
+LEVEL = 1e-6  # numerics: a field without its structure is constant; never divide by its slope
+
 HUGE = 1e9
 """Stands for infinity in compiled code."""
 MISSED = -1e6
@@ -71,11 +73,12 @@ class Corridor:
     def fractions(self) -> NDArray[np.float64]:
         """Positions along the line at which it is checked: 0 at the tip, 1 at the gate.
 
-        Those near the gate come first: there most lines fail, and the rest of them need no look.
+        They run from the gate to the tip, then from the gate to the far end: most lines fail near the
+        gate, and the rest of them need no look.
         """
         length = float(np.linalg.norm(self.gate[0] - self.target[0]))
         along = np.arange(0.0, self.reach, SAMPLE_MM / length)
-        return along[np.argsort(np.abs(along - 1.0), kind="stable")]
+        return np.concatenate([along[along <= 1][::-1], along[along > 1]])
 
     def ends(self, line: Line) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Local gate point and tip of a line."""
@@ -110,7 +113,7 @@ class Stack:
         columns = [self.names.index(name) for name in names]
         part = Stack(
             names=tuple(names),
-            values=np.ascontiguousarray(self.values[..., columns]),
+            values=np.take(self.values, columns, axis=-1),
             first_mm=self.first_mm,
             pitch_mm=self.pitch_mm,
         )
@@ -225,53 +228,72 @@ def _minima(lines, gate, target, fractions, values, first, inverse_pitch):  # ty
 
 
 @njit(cache=True, nogil=True)
+def _bound_of(  # type: ignore[no-untyped-def]
+    p, q, move_p, move_q, fractions, values, first, inverse_pitch, slopes, offsets, needs, cap, floor
+):
+    """Value of the line through gate point p and tip q, bound and share: see `_bounds`.
+
+    Where every field has room to spare, the samples that its slope cannot bring down to what binds so
+    far are passed over; a bound from fewer samples is a bound too.
+    """
+    step_mm = abs(fractions[1] - fractions[0]) * np.sqrt(np.sum((p - q) ** 2))
+    halfway = np.count_nonzero(fractions <= 1.0)
+    here = np.empty(len(slopes))
+    value, bound, share, tightest = cap, cap, 0.5, HUGE
+    at, turned = 0, False
+    while at < len(fractions):
+        t = fractions[at]
+        x, y, z = q[0] + t * (p[0] - q[0]), q[1] + t * (p[1] - q[1]), q[2] + t * (p[2] - q[2])
+        interpolate(values, first, inverse_pitch, z, y, x, here)
+        from_p = t * move_p
+        move = from_p + abs(1 - t) * move_q
+        spare_mm = HUGE
+        for m in range(len(slopes)):
+            steep = max(slopes[m], LEVEL)
+            room = here[m] - needs[m]
+            if room + slopes[m] * move < 0.0:
+                return -HUGE, -HUGE, share
+            spare_mm = min(spare_mm, room / steep)
+            if room < 0.0:
+                value = -HUGE
+                if room < tightest:
+                    tightest, share = room, from_p / (move + 1e-12)
+            if offsets[m] > -HUGE:
+                d = here[m] - offsets[m]
+                value = min(value, d)
+                if d + slopes[m] * move < bound:
+                    bound = d + slopes[m] * move
+                    if tightest > 0.0:
+                        share = from_p / (move + 1e-12)
+                    if bound <= floor:
+                        return -HUGE, -HUGE, share
+                spare_mm = min(spare_mm, (d - max(value, bound - slopes[m] * move)) / steep)
+        following = at + max(1, int(spare_mm / step_mm))
+        # The far side of the gate begins anew.
+        if not turned and following >= halfway:
+            following, turned = halfway, True
+        at = following
+    return value, bound, share
+
+
+@njit(cache=True, nogil=True)
 def _bounds(  # type: ignore[no-untyped-def]
     lines, halves, gate, target, fractions, values, first, inverse_pitch, slopes, offsets, needs, cap, floor
 ):
     """Per box: value at its middle, upper bound over it, and the share of the movement due to the gate.
 
     The value is -HUGE where the middle is not feasible; the bound is -HUGE where nothing in the box is
-    feasible or can exceed `floor`.
+    feasible or can exceed `floor`. Shape (n, 3).
     """
-    n, nm = lines.shape[0], values.shape[3]
-    result = np.empty((n, 3))
-    here = np.empty(nm)
-    for b in range(n):
+    result = np.empty((lines.shape[0], 3))
+    for b in range(lines.shape[0]):
         p = gate[0] + lines[b, 0] * gate[1] + lines[b, 1] * gate[2]
         q = target[0] + lines[b, 2] * target[1] + lines[b, 3] * target[2]
         move_p = np.sqrt(np.sum((halves[b, 0] * gate[1]) ** 2) + np.sum((halves[b, 1] * gate[2]) ** 2))
         move_q = np.sqrt(np.sum((halves[b, 2] * target[1]) ** 2) + np.sum((halves[b, 3] * target[2]) ** 2))
-        value, bound, share, tightest = cap, cap, 0.5, HUGE
-        dead = False
-        for t in fractions:
-            x, y, z = q[0] + t * (p[0] - q[0]), q[1] + t * (p[1] - q[1]), q[2] + t * (p[2] - q[2])
-            interpolate(values, first, inverse_pitch, z, y, x, here)
-            from_p = t * move_p
-            move = from_p + abs(1 - t) * move_q
-            for m in range(nm):
-                room = here[m] - needs[m]
-                if room + slopes[m] * move < 0.0:
-                    dead = True
-                    break
-                if room < 0.0:
-                    value = -HUGE
-                    if room < tightest:
-                        tightest, share = room, from_p / (move + 1e-12)
-                if offsets[m] > -HUGE:
-                    d = here[m] - offsets[m]
-                    value = min(value, d)
-                    if d + slopes[m] * move < bound:
-                        bound = d + slopes[m] * move
-                        if tightest > 0.0:
-                            share = from_p / (move + 1e-12)
-                        if bound <= floor:
-                            dead = True
-                            break
-            if dead:
-                break
-        result[b, 0] = -HUGE if dead else value
-        result[b, 1] = -HUGE if dead else bound
-        result[b, 2] = share
+        result[b] = _bound_of(
+            p, q, move_p, move_q, fractions, values, first, inverse_pitch, slopes, offsets, needs, cap, floor
+        )
     return result
 
 
