@@ -1,7 +1,7 @@
 """The twelve ranked benchmarks of cement physics, as library code: `kypho validate cement` prints them.
 
 `exact` holds what has an exact answer and must pass; `bench` holds published experiments, which pass or
-are reported as failed with the deviation. Nothing is tuned to any of them.
+are reported as failed with the deviation. What was adjusted with a result in view stands on the page.
 """
 
 from kypho.cement.validation.check import Check

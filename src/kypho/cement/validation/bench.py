@@ -1,4 +1,4 @@
-"""Benchmarks against published experiments: passed or reported as failed. Nothing is tuned.
+"""Benchmarks against published experiments: passed or reported as failed.
 
 Geometry that the papers' abstracts do not give is assumed here and said so in each row's note.
 """
