@@ -94,7 +94,9 @@ def _damaged(assessment: Assessment) -> dict[Side, Damage]:
         largest = max(holes, key=lambda hole: hole.defect_mm2, default=None)
         if largest is not None and abs(largest.across_mm) > largest.width_mm / 2:
             open_side: Side = "left" if largest.across_mm > 0 else "right"
-            found[open_side] = Damage(factor="posterior_wall_defect", area_mm2=largest.defect_mm2, limit_mm2=limit)
+            found[open_side] = Damage(
+                factor="posterior_wall_defect", area_mm2=largest.defect_mm2, limit_mm2=limit
+            )
     return found
 
 

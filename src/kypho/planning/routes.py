@@ -55,9 +55,7 @@ def target_of(
     return np.array([x, y, float(np.mean(ends))])
 
 
-def corridor_of(
-    vertebra: Vertebra, task: Task, cleft_mm: NDArray[np.float64] | None = None
-) -> Corridor:
+def corridor_of(vertebra: Vertebra, task: Task, cleft_mm: NDArray[np.float64] | None = None) -> Corridor:
     """All lines from the tolerance rectangle about the target through the gate of the route.
 
     Transpedicular: the gate is the isthmus. Extrapedicular: a window beside the pedicle's junction with
