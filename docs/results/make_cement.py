@@ -1,6 +1,6 @@
 """Write docs/results/cement.md: the table of `kypho validate cement`.
 
-    python docs/results/make_cement.py [--fine]
+python docs/results/make_cement.py [--fine]
 """
 
 import sys
@@ -37,7 +37,9 @@ def page(fine: bool) -> str:
                   "|---|---|---|---|---|---|"]  # fmt: skip
         for row in (r for r in rows if r.benchmark == number):
             verdict = "pass" if row.passed else "**FAIL**"
-            lines.append(f"| {row.quantity} | {row.target} | {row.measured:.4g} | {row.kind} | {verdict} | {row.note} |")
+            lines.append(
+                f"| {row.quantity} | {row.target} | {row.measured:.4g} | {row.kind} | {verdict} | {row.note} |"
+            )
     return "\n".join(lines) + "\n"
 
 

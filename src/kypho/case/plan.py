@@ -53,7 +53,8 @@ def plan_case(
         fractured = considerations_of(assessed.assessment)
         plan = plan_level(vertebra, ct.volume, labels.labels, settings, fractured)
         balloons = tuple(
-            plan_balloon(vertebra, assessed.assessment, n.entry_mm, n.tip_mm) for n in plan.approaches[0].needles
+            plan_balloon(vertebra, assessed.assessment, n.entry_mm, n.tip_mm)
+            for n in plan.approaches[0].needles
         )
     return PlanResult(
         ct=ct,
@@ -113,9 +114,7 @@ def write_plan(
 
 
 def _document(result: PlanResult, timings_s: dict[str, float]) -> PlanDocument:
-    return plan_document(
-        result.ct, result.settings, result.vertebra, result.plan, result.balloons, timings_s
-    )
+    return plan_document(result.ct, result.settings, result.vertebra, result.plan, result.balloons, timings_s)
 
 
 def _lines(plan: LevelPlan) -> list[NeedleLine]:

@@ -22,9 +22,7 @@ def _outside(volume: Volume) -> float:
     return HU_AIR if volume.unit == "HU" else 0.0
 
 
-def resample(
-    volume: Volume, grid: Grid, *, order: int | None = None, outside: float | None = None
-) -> Volume:
+def resample(volume: Volume, grid: Grid, *, order: int | None = None, outside: float | None = None) -> Volume:
     """The volume's values at the voxel centres of another grid.
 
     Args:
@@ -66,7 +64,5 @@ def sample_at(
     points = np.asarray(lps_mm, dtype=float)
     where = volume.grid.to_index(points).reshape(-1, 3).T
     fill = _outside(volume) if outside is None else outside
-    values = map_coordinates(
-        volume.array, where, order=order, mode="constant", cval=fill, output=np.float64
-    )
+    values = map_coordinates(volume.array, where, order=order, mode="constant", cval=fill, output=np.float64)
     return values.reshape(points.shape[:-1])
