@@ -126,6 +126,8 @@ def test_ctrl_c_leaves_nothing(tmp_path):
         stdout=subprocess.PIPE,
         stderr=child,
         start_new_session=True,
+        # A shell that runs tests in the background has them ignore the interrupt, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     os.close(child)
     seen = _read_until(terminal, b"report")
