@@ -8,12 +8,16 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kypho.anatomy import Vertebra, build_vertebra
 from kypho.case.assessment import AssessmentResult, assess_case, assessment_document
 from kypho.case.folder import case_folder, write_json, write_volume
 from kypho.case.manifest import manifest
 from kypho.case.plan_document import PlanDocument, plan_document
 from kypho.formats import CtInput, LabelsInput, NeedleLine, slicer_markups
+from kypho.formats.stl import cylinder_triangles, write_stl
 from kypho.planning import LevelPlan, PlanSettings, plan_level
 from kypho.planning.balloon import BalloonPlan, plan_balloon
 from kypho.planning.fractured import considerations_of
@@ -98,6 +102,7 @@ def write_plan(
             write_json(staging / "markups.mrk.json", slicer_markups(_lines(result.plan)))
             write_volume(staging / "regions.nii.gz", result.vertebra.regions_on(result.labels.labels))
             _write_needles(staging / "needles.csv", document)
+            write_stl(staging / "needles.stl", _shafts(result.plan))
         write_json(
             staging / "manifest.json",
             manifest(
@@ -130,6 +135,11 @@ def _lines(plan: LevelPlan) -> list[NeedleLine]:
         )
         for n in first.needles
     ]
+
+
+def _shafts(plan: LevelPlan) -> list[NDArray[np.float32]]:
+    """Needles of the first approach as meshes, from the bone entry to the tip."""
+    return [cylinder_triangles(n.entry_mm, n.tip_mm, n.device.radius_mm) for n in plan.approaches[0].needles]
 
 
 def _write_needles(path: Path, document: PlanDocument) -> None:
