@@ -145,10 +145,18 @@ class TestRule:
 
 
 class TestRobustness:
-    def test_repeats_with_its_seed_and_knows_its_error(self, a_plan):
-        _, plan = a_plan
-        shares = [n.robustness for n in plan.approaches[0].needles]
-        assert all(0 <= s.p_canal <= 1 for s in shares)
+    def test_repeats_with_its_seed_and_knows_its_error(self, a_solid_spine):
+        _, ct, labels = a_solid_spine
+        walls = build_walls(build_vertebra(ct, labels, "T7"), labels)
+        entry, tip = np.array([11.0, 27.0, 3.0]), np.array([11.0, -3.0, 3.0])
+        first, again, other = (
+            robustness(entry, tip, 1.2, walls.stack, ("lateral",), PlanSettings(seed=seed))
+            for seed in (1, 1, 2)
+        )
+        assert first == again
+        # Two seeds differ by chance alone: within five standard errors of their difference.
+        apart = abs(first.p_breach_2mm - other.p_breach_2mm) + abs(first.p_canal - other.p_canal)
+        assert apart < 10 * np.sqrt(2) * first.standard_error(max(first.p_canal, first.p_breach_2mm))
         assert Robustness(p_canal=0.2, p_breach_2mm=0, n=400, seed=0).standard_error(0.2) == pytest.approx(
             0.02
         )
