@@ -1,0 +1,85 @@
+"""What the commands on a CT read first: the image, its labels, and the level that is meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kypho.anatomy import Labels
+    from kypho.cli.progress import Steps
+    from kypho.formats import CtInput, LabelsInput
+
+__all__ = ["READING", "chosen_level", "labels_on", "levels_chosen", "read_ct_and_labels"]
+
+READING = ("read the CT", "read the labels")
+"""The steps of `read_ct_and_labels`."""
+
+
+def read_ct_and_labels(
+    ct: Path, labels: Path | None, steps: Steps, *, scheme: str, series: str | None = None
+) -> tuple[CtInput, LabelsInput]:
+    """Read a CT and the labels on it, as the two timed steps `READING`.
+
+    Raises:
+        InputError: a file cannot be read, or several series are there and none was chosen.
+        LabelsNeededError: no labels were given and no segmenter is installed.
+    """
+    from kypho.formats import read_ct
+
+    with steps.step("read the CT"):
+        image = read_ct(ct, series=series)
+    with steps.step("read the labels"):
+        found = labels_on(image, labels, scheme=scheme)
+    return image, found
+
+
+def labels_on(image: CtInput, labels: Path | None, *, scheme: str) -> LabelsInput:
+    """The given labels of a CT, or those of an installed segmenter.
+
+    Raises:
+        LabelsNeededError: no labels were given and no segmenter is installed.
+    """
+    from kypho.anatomy.segmenters import find_labels
+    from kypho.formats import read_labels
+
+    if labels is None:
+        return find_labels(image.volume)
+    return read_labels(labels, scheme=scheme, ct=image.volume)
+
+
+def chosen_level(labels: Labels, level: str | None) -> str:
+    """The one level that is meant.
+
+    Raises:
+        ChoiceNeededError: none was chosen; the message lists them.
+        LevelError: the level is missing.
+    """
+    from kypho.errors import ChoiceNeededError
+
+    if level is None:
+        found = ", ".join(labels.levels()) or "none"
+        raise ChoiceNeededError(f"levels found: {found}. Choose one with --level")
+    wanted = level.upper()
+    labels.require_level(wanted)
+    return wanted
+
+
+def levels_chosen(labels: Labels, level: str | None) -> tuple[str, ...]:
+    """As `chosen_level`, with 'all' for every level there is.
+
+    Raises:
+        ChoiceNeededError: none was chosen; the message lists them.
+        LevelError: the level, or every level, is missing.
+    """
+    from kypho.errors import ChoiceNeededError, LevelError
+
+    present = tuple(labels.levels())
+    if level is None:
+        found = ", ".join(present) or "none"
+        raise ChoiceNeededError(f"levels found: {found}. Choose one with --level, or --level all")
+    if level.lower() != "all":
+        return (chosen_level(labels, level),)
+    if not present:
+        raise LevelError("the labels hold no vertebra; check that it is the right label file")
+    return present

@@ -1,0 +1,22 @@
+"""The arguments and options that several commands share, each with one name, one help and one meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["AsJson", "Ct", "LabelFile", "Level", "Out", "Scheme", "Series"]
+
+Ct = Annotated[Path, typer.Argument(help="CT: DICOM folder, zip of DICOM, NIfTI, NRRD or MHA.")]
+Series = Annotated[str | None, typer.Option("--series", help="SeriesInstanceUID to use.")]
+LabelFile = Annotated[
+    Path | None, typer.Option("--labels", help="Labels: NIfTI, NRRD, DICOM SEG or a folder of masks.")
+]
+Scheme = Annotated[
+    str, typer.Option("--scheme", help="auto, totalsegmentator, verse, or a JSON map of names.")
+]
+Level = Annotated[str | None, typer.Option("--level", help="Such as T7. Without it: list them.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Case folder; kypho-LEVEL by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a summary.")]
