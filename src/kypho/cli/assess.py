@@ -7,21 +7,20 @@ from typing import Annotated
 
 import typer
 
+from kypho.cli.inputs import READING, chosen_level, read_ct_and_labels
+from kypho.cli.options import AsJson, Ct, LabelFile, Level, Out, Scheme, Series
+
 __all__ = ["assess"]
 
-STEPS = ("read the CT", "read the labels", "vertebra model", "assessment", "report", "files")
+STEPS = (*READING, "vertebra model", "assessment", "report", "files")
 
 
 def assess(
-    ct: Annotated[Path, typer.Argument(help="CT: DICOM folder, zip of DICOM, NIfTI, NRRD or MHA.")],
-    labels: Annotated[
-        Path | None, typer.Option("--labels", help="Labels: NIfTI, NRRD, DICOM SEG or a folder of masks.")
-    ] = None,
-    scheme: Annotated[
-        str, typer.Option("--scheme", help="auto, totalsegmentator, verse, or a JSON map of names.")
-    ] = "auto",
-    level: Annotated[str | None, typer.Option("--level", help="T7. Without it: list them.")] = None,
-    series: Annotated[str | None, typer.Option("--series", help="SeriesInstanceUID to use.")] = None,
+    ct: Ct,
+    labels: LabelFile = None,
+    scheme: Scheme = "auto",
+    level: Level = None,
+    series: Series = None,
     procedure: Annotated[str, typer.Option("--procedure", help="pkp or pvp.")] = "pkp",
     detection: Annotated[
         str, typer.Option("--detection", help="How leaks would be looked for: ct or mixed.")
@@ -31,38 +30,27 @@ def assess(
     metastasis: Annotated[
         bool, typer.Option("--metastasis", help="Known metastasis: its own model.")
     ] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Case folder; kypho-LEVEL by default.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print assessment.json.")] = False,
+    out: Out = None,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a fractured level: heights, walls, cleft, bone, and the leak risk they bring."""
     from kypho.anatomy import build_vertebra
-    from kypho.anatomy.segmenters import find_labels
     from kypho.case.assessment import assess_case, assessment_document
     from kypho.case.folder import case_folder, write_json
     from kypho.case.manifest import manifest
     from kypho.cli.progress import Steps
-    from kypho.errors import ChoiceNeededError
-    from kypho.formats import read_ct, read_labels
     from kypho.report.assessment import headline, render_assessment
 
     known = _known(procedure, detection, volume, viscosity, metastasis)
     with Steps(len(STEPS), quiet=as_json) as steps:
-        with steps.step("read the CT"):
-            image = read_ct(ct, series=series)
-        with steps.step("read the labels"):
-            found = (
-                read_labels(labels, scheme=scheme, ct=image.volume) if labels else find_labels(image.volume)
-            )
-        if level is None:
-            present = ", ".join(found.labels.levels()) or "none"
-            raise ChoiceNeededError(f"levels found: {present}. Choose one with --level")
-        found.labels.require_level(level.upper())
+        image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, series=series)
+        name = chosen_level(found.labels, level)
         with steps.step("vertebra model"):
-            vertebra = build_vertebra(image.volume, found.labels, level.upper())
+            vertebra = build_vertebra(image.volume, found.labels, name)
         with steps.step("assessment"):
             result = assess_case(image, found, vertebra, known=known)
         document = assessment_document(result)
-        folder = out or Path(f"kypho-{level.upper()}")
+        folder = out or Path(f"kypho-{name}")
         with case_folder(folder) as staging:
             with steps.step("report"):
                 render_assessment(result, document, staging)
@@ -73,7 +61,7 @@ def assess(
                 manifest(
                     command="assess",
                     inputs={"ct": image.sha256, "labels": found.sha256},
-                    settings={"level": level.upper(), "procedure": procedure, "detection": detection},
+                    settings={"level": name, "procedure": procedure, "detection": detection},
                     timings_s=steps.timings_s,
                     outputs=[p for p in staging.rglob("*") if p.is_file() and ".replaced-" not in str(p)],
                     folder=staging,
