@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from kypho.cli.codes import EXIT_CANAL_LEAK, EXIT_NOT_READABLE
+from kypho.cli.inputs import READING, chosen_level, labels_on
+from kypho.cli.options import AsJson, Scheme, Series
 
 __all__ = ["check"]
 
 STEPS = (
-    *("read the CT", "read the labels", "vertebra model", "anatomy on the CT", "cement and metal"),
+    *(*READING, "vertebra model", "anatomy on the CT", "cement and metal"),
     *("boundaries", "routes and canal", "report", "files"),
 )
 
@@ -26,10 +28,8 @@ def check(
         typer.Option("--labels", help="Labels on this CT; with --preop, labels on the pre-operative CT."),
     ] = None,
     level: Annotated[str | None, typer.Option("--level", help="Treated level, such as T7.")] = None,
-    scheme: Annotated[
-        str, typer.Option("--scheme", help="auto, totalsegmentator, verse, or a JSON map of names.")
-    ] = "auto",
-    series: Annotated[str | None, typer.Option("--series", help="SeriesInstanceUID to use.")] = None,
+    scheme: Scheme = "auto",
+    series: Series = None,
     preop: Annotated[
         Path | None, typer.Option("--preop", help="CT before the operation: the vertebra is carried over.")
     ] = None,
@@ -45,16 +45,15 @@ def check(
     keep_identity: Annotated[
         bool, typer.Option("--keep-identity", help="Copy patient and study into SEG and SR, for an archive.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print leakage.json instead of a summary.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check a post-operative CT for cement leaks.
 
     Exit code 0: no cement in the canal. 60: cement in the canal. 61: the canal cannot be read.
     """
-    from kypho.anatomy.segmenters import find_labels
     from kypho.case.leakage import check_case, write_leakage
     from kypho.cli.progress import Steps
-    from kypho.formats import read_ct, read_labels
+    from kypho.formats import read_ct
     from kypho.report.leakage import render_leakage
 
     with Steps(len(STEPS), quiet=as_json) as steps:
@@ -63,10 +62,8 @@ def check(
             before = read_ct(preop) if preop else None
         source = image if before is None else before
         with steps.step("read the labels"):
-            found = (
-                read_labels(labels, scheme=scheme, ct=source.volume) if labels else find_labels(source.volume)
-            )
-        name = _level(found.labels, level)
+            found = labels_on(source, labels, scheme=scheme)
+        name = chosen_level(found.labels, level)
         reading = _mri(mri, mri_labels, found.labels, name, source.volume)
         result = check_case(image, found, name, steps.step, before=before, mri=reading)
         folder = out or Path(f"kypho-check-{name}")
@@ -78,17 +75,6 @@ def check(
         raise typer.Exit(EXIT_CANAL_LEAK)
     if not document.quality.readable:
         raise typer.Exit(EXIT_NOT_READABLE)
-
-
-def _level(labels, level: str | None) -> str:  # type: ignore[no-untyped-def]
-    from kypho.errors import ChoiceNeededError
-
-    if level is None:
-        raise ChoiceNeededError(
-            f"levels found: {', '.join(labels.levels()) or 'none'}. Choose one with --level"
-        )
-    labels.require_level(level.upper())
-    return level.upper()
 
 
 def _mri(mri: Path | None, mri_labels: Path | None, labels, level: str, ct):  # type: ignore[no-untyped-def]
