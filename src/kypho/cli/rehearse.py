@@ -7,29 +7,20 @@ from typing import Annotated
 
 import typer
 
+from kypho.cli.inputs import READING, chosen_level, read_ct_and_labels
+from kypho.cli.options import AsJson, Ct, LabelFile, Level, Out, Scheme, Series
+
 __all__ = ["rehearse"]
 
-STEPS = (
-    "read the CT",
-    "read the labels",
-    "vertebra model",
-    "needles",
-    "injection",
-    "ensemble",
-    "report",
-    "files",
-)
+STEPS = (*READING, "vertebra model", "needles", "injection", "ensemble", "report", "files")
 
 
 def rehearse(
-    ct: Annotated[Path, typer.Argument(help="CT: DICOM folder, zip of DICOM, NIfTI, NRRD or MHA.")],
-    labels: Annotated[
-        Path | None, typer.Option("--labels", help="Labels: NIfTI, NRRD, DICOM SEG or a folder of masks.")
-    ] = None,
-    scheme: Annotated[
-        str, typer.Option("--scheme", help="auto, totalsegmentator, verse, or a JSON map.")
-    ] = "auto",
-    level: Annotated[str | None, typer.Option("--level", help="T7. Without it: list them.")] = None,
+    ct: Ct,
+    labels: LabelFile = None,
+    scheme: Scheme = "auto",
+    level: Level = None,
+    series: Series = None,
     plan: Annotated[
         Path | None, typer.Option("--plan", help="Case folder of kypho plan: rehearse its needles.")
     ] = None,
@@ -54,15 +45,12 @@ def rehearse(
     seed: Annotated[int, typer.Option("--seed", help="Seed of the ensemble.")] = 1,
     gauge: Annotated[int, typer.Option("--gauge", help="Needle gauge: 8, 10, 11 or 13.")] = 11,
     grid_mm: Annotated[float, typer.Option("--grid-mm", help="Cell size.")] = 0.75,  # numerics: default cell
-    out: Annotated[Path | None, typer.Option("--out", help="Case folder; kypho-LEVEL by default.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print rehearsal.json instead of a summary.")
-    ] = False,
+    out: Out = None,
+    as_json: AsJson = False,
 ) -> None:
     """Rehearse a cement injection on a CT: where it goes, when it leaks, how warm it gets."""
     import json
 
-    from kypho.anatomy.segmenters import find_labels
     from kypho.case.rehearsal import (
         RehearseSettings,
         Scenario,
@@ -70,9 +58,7 @@ def rehearse(
         rehearse_case,
         write_rehearsal,
     )
-    from kypho.cli.plan import _levels
     from kypho.cli.progress import Steps
-    from kypho.formats import read_ct, read_labels
     from kypho.report.rehearsal import render_rehearsal
 
     base = Scenario(
@@ -86,13 +72,8 @@ def rehearse(
     settings = RehearseSettings(scenarios=scenarios, grid_mm=grid_mm, members=members, seed=seed, gauge=gauge)
     lines = needles_of_plan(plan, settings) if plan is not None else None
     with Steps(len(STEPS), quiet=as_json) as steps:
-        with steps.step("read the CT"):
-            image = read_ct(ct)
-        with steps.step("read the labels"):
-            found = (
-                read_labels(labels, scheme=scheme, ct=image.volume) if labels else find_labels(image.volume)
-            )
-        name = _levels(found.labels, level)[0]
+        image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, series=series)
+        name = chosen_level(found.labels, level)
         result = rehearse_case(image, found, name, settings, steps.step, lines=lines)
         folder = out or Path(f"kypho-{name}")
         content = write_rehearsal(result, folder, steps.timings_s, steps.step, render_rehearsal)
