@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from kypho.cli.options import Scheme
+
 __all__ = ["phantom"]
 
 
@@ -15,7 +17,7 @@ def phantom(
     labels: Annotated[Path, typer.Option("--labels", help="Its labels.")],
     level: Annotated[str, typer.Option("--level", help="Level to fracture, T7.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for ct.nii.gz, labels.nii.gz and truth.json.")],
-    scheme: Annotated[str, typer.Option("--scheme", help="Label scheme; auto by default.")] = "auto",
+    scheme: Scheme = "auto",
     collapse: Annotated[
         str | None, typer.Option("--collapse", help="wedge=40, biconcave=30 or crush=25 (percent).")
     ] = None,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kypho.cli.codes import EXIT_REFUSED
+from kypho.cli.inputs import READING, levels_chosen, read_ct_and_labels
+from kypho.cli.options import AsJson, Ct, LabelFile, Out, Scheme, Series
 
 if TYPE_CHECKING:
-    from kypho.anatomy import Labels
     from kypho.case.plan_document import ApproachPart, NeedlePart, PlanDocument
     from kypho.cli.progress import Steps
     from kypho.formats import CtInput, LabelsInput
@@ -18,46 +19,34 @@ if TYPE_CHECKING:
 
 __all__ = ["plan"]
 
-STEPS = ("read the CT", "read the labels", "vertebra model", "assessment", "needles", "report", "files")
+STEPS = (*READING, "vertebra model", "assessment", "needles", "report", "files")
 
 
 def plan(
-    ct: Annotated[Path, typer.Argument(help="CT: DICOM folder, zip of DICOM, NIfTI, NRRD or MHA.")],
-    labels: Annotated[
-        Path | None, typer.Option("--labels", help="Labels: NIfTI, NRRD, DICOM SEG or a folder of masks.")
-    ] = None,
-    scheme: Annotated[
-        str, typer.Option("--scheme", help="auto, totalsegmentator, verse, or a JSON map of names.")
-    ] = "auto",
+    ct: Ct,
+    labels: LabelFile = None,
+    scheme: Scheme = "auto",
     level: Annotated[str | None, typer.Option("--level", help="T7, or 'all'. Without it: list them.")] = None,
-    series: Annotated[str | None, typer.Option("--series", help="SeriesInstanceUID to use.")] = None,
+    series: Series = None,
     device: Annotated[str, typer.Option("--device", help="auto, 13G, 11G, 10G, 8G or pkp-cannula.")] = "auto",
     strategy: Annotated[str, typer.Option("--strategy", help="auto, unilateral or bilateral.")] = "auto",
     limit: Annotated[
         list[str] | None,
         typer.Option("--limit", help="Change a hard limit, for example canal=1.5 (mm). Repeatable."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Case folder; kypho-LEVEL by default.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print plan.json instead of a summary.")] = False,
+    out: Out = None,
+    as_json: AsJson = False,
 ) -> None:
     """Plan a kyphoplasty puncture on a CT. Exit code 30: no acceptable approach (reasons in plan.json)."""
-    from kypho.anatomy.segmenters import find_labels
     from kypho.cli.progress import Steps
     from kypho.errors import LevelIncompleteError
-    from kypho.formats import read_ct, read_labels
 
     settings = _settings(device, strategy, limit or [])
     refused: list[bool] = []
     with Steps(len(STEPS), quiet=as_json) as steps:
-        with steps.step("read the CT"):
-            image = read_ct(ct, series=series)
-        with steps.step("read the labels"):
-            if labels is None:
-                found = find_labels(image.volume)
-            else:
-                found = read_labels(labels, scheme=scheme, ct=image.volume)
+        image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, series=series)
         many = level is not None and level.lower() == "all"
-        for name in _levels(found.labels, level):
+        for name in levels_chosen(found.labels, level):
             folder = _folder(out, name, many=many)
             outcome = _one(image, found, name, settings, folder, steps, as_json=as_json, keep_going=many)
             refused += [] if outcome is None else [outcome]
@@ -122,29 +111,6 @@ def _settings(device: str, strategy: str, limits: list[str]) -> PlanSettings:
                 f"--limit {entry!r}: give NAME=MM with NAME one of {', '.join(known)}"
             ) from None
     return PlanSettings(device=device, strategy=strategy, limits=Limits(**changed))  # type: ignore[arg-type]
-
-
-def _levels(labels: Labels, level: str | None) -> tuple[str, ...]:
-    """The levels to plan.
-
-    Raises:
-        ChoiceNeededError: none was chosen; the message lists them.
-        LevelError: the level, or every level, is missing.
-    """
-    from kypho.errors import ChoiceNeededError, LevelError
-
-    present = labels.levels()
-    if level is None:
-        raise ChoiceNeededError(
-            f"levels found: {', '.join(present) or 'none'}. Choose one with --level, or --level all"
-        )
-    if level.lower() == "all":
-        if not present:
-            raise LevelError("the labels hold no vertebra; check that it is the right label file")
-        return tuple(present)
-    wanted = level.upper()
-    labels.require_level(wanted)
-    return (wanted,)
 
 
 def _folder(out: Path | None, level: str, *, many: bool) -> Path:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from kypho.cli.options import AsJson
+
 __all__ = ["validate_app"]
 
 validate_app = typer.Typer(help="Hold a stage against exact solutions and published experiments.")
@@ -20,7 +22,7 @@ def _root() -> None:
 def validate_cement(
     fine: Annotated[bool, typer.Option("--fine", help="Finer grids and larger ensembles; minutes.")] = False,
     only: Annotated[list[int] | None, typer.Option("--only", help="Benchmark number; repeatable.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print rows as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """The twelve benchmarks of the cement physics. Exit code 1 if one with an exact answer fails."""
     import json

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from kypho.cli.options import AsJson
+
 __all__ = ["view_angles"]
 
 
@@ -23,7 +25,7 @@ def view_angles(
     plan: Annotated[
         Path | None, typer.Option("--plan", help="plan.json: the bull's-eye view of each needle.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """C-arm angles for a line in the patient, the line for angles, or the views down a plan's needles.
 
