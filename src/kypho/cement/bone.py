@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kypho.cement.compartments import CODES, Compartment
+from kypho.cement.compartments import CODES, INSIDE, Compartment
 from kypho.errors import GridMismatchError, NotFiniteError, SettingsError
 from kypho.evidence import value
 from kypho.space import Grid
@@ -74,8 +74,7 @@ class BoneField:
     @property
     def void_ml(self) -> float:
         """Volume that cement can fill inside the bone."""
-        inside = self.mask("cancellous", "cavity", "track", "breach", "basivertebral")
-        return float(self.pore_ml[inside].sum())
+        return float(self.pore_ml[self.mask(*INSIDE)].sum())
 
 
 def bone_volume_fraction(hu: ArrayLike) -> NDArray[np.floating]:

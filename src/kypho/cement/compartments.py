@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kypho.evidence import value
 
-__all__ = ["CODES", "ROUTES", "Compartment", "compartment", "route_of"]
+__all__ = ["CODES", "INSIDE", "ROUTES", "Compartment", "compartment", "route_of"]
 
 CODES: dict[str, int] = {
     "outside": 0,
@@ -19,6 +19,8 @@ CODES: dict[str, int] = {
     "basivertebral": 7,
     "posterior_elements": 8,
     "cannula": 9,
+    "cleft": 10,
+    "channel": 11,
     "canal_epidural": 20,
     "dura": 21,
     "canal_intradural": 22,
@@ -33,6 +35,9 @@ CODES: dict[str, int] = {
     "bone_other": 31,
 }
 """Label of each kind of cell in `BoneField.region`."""
+
+INSIDE = ("cancellous", "cavity", "cleft", "track", "channel", "breach", "basivertebral")
+"""Regions in which cement is where it should be: the bone's void, given or made."""
 
 ROUTES: dict[str, tuple[str, ...]] = {
     "canal_epidural": ("canal_epidural",),

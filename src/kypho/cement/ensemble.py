@@ -8,7 +8,7 @@ among them (Lindeman, Merenda & Gold 1980; Owen 2014).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import norm, qmc, rankdata
 
 from kypho.cement.bone import BoneField
-from kypho.cement.compartments import CODES, ROUTES
+from kypho.cement.compartments import CODES, INSIDE, ROUTES
 from kypho.cement.inject import inject
 from kypho.cement.outcome import first_crossing
 from kypho.cement.rheology import Cement
@@ -141,7 +141,8 @@ def run_ensemble(
     members: int = 200,
     seed: int = 1,
     left_of: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
-    on_member: Callable[[int], None] | None = None,
+    done: Sequence[Member] = (),
+    on_member: Callable[[Member], None] | None = None,
 ) -> Ensemble:
     """Run the ensemble on two threads, one injection each.
 
@@ -150,7 +151,8 @@ def run_ensemble(
         members: how many.
         seed: of the sampling; the same seed gives the same result on any number of threads.
         left_of: LPS point and leftward unit vector of the midline, for the spread across it.
-        on_member: called with the number done.
+        done: the first members of the same ensemble, where an earlier run was cut short.
+        on_member: called with every new member, in order.
 
     Raises:
         SettingsError: fewer than 2 members.
@@ -168,13 +170,17 @@ def run_ensemble(
             bone, needles, cement, schedule, quiet, draws[n], np.random.default_rng([seed, n]), left
         )
 
-    done = []
+    ready = list(done[:members])
     with ThreadPoolExecutor(_workers()) as pool:
-        for n, member in enumerate(pool.map(one, range(members))):
-            done.append(member)
-            if on_member is not None:
-                on_member(n + 1)
-    return _summary(tuple(done), seed, schedule.volume_ml)
+        try:
+            for member in pool.map(one, range(len(ready), members)):
+                ready.append(member)
+                if on_member is not None:
+                    on_member(member)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return _summary(tuple(ready), seed, schedule.volume_ml)
 
 
 def _workers() -> int:
@@ -225,7 +231,7 @@ def _perturbed(bone: BoneField, z: dict[str, float], spread: dict, random: np.ra
     """The field with its permeabilities and porosity moved, and a random texture in the cancellous bone."""
     soft = bone.mask("cancellous", "posterior_elements")
     hard = bone.mask("cortex", "endplate")
-    paths = bone.mask("basivertebral", "venous", "breach", "track")
+    paths = bone.mask("basivertebral", "venous", "breach", "track", "channel", "cleft")
     k = bone.permeability_m2.copy()
     texture = gaussian_filter(
         random.standard_normal(bone.grid.shape), value("cement.texture_mm") / bone.grid.spacing_mm[0]
@@ -243,7 +249,7 @@ def _perturbed(bone: BoneField, z: dict[str, float], spread: dict, random: np.ra
 
 def _moved(bone: BoneField, needle: Needle, by_mm: NDArray[np.float64]) -> Needle:
     """The needle with its tip displaced, as far as it stays where cement can flow."""
-    inside = (CODES["cancellous"], CODES["cavity"], CODES["track"], CODES["basivertebral"])
+    inside = [CODES[name] for name in INSIDE if name != "breach"]
     for part in (1.0, 0.5, 0.25):
         moved = replace(needle, tip_mm=np.asarray(needle.tip_mm) + part * by_mm)
         try:

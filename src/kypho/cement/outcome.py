@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kypho.cement.compartments import ROUTES
+from kypho.cement.compartments import INSIDE, ROUTES
 from kypho.cement.thermal import ThermalBox
 from kypho.evidence import value
 from kypho.space import Grid, Volume
@@ -144,7 +144,7 @@ def finish(run: _Injection) -> Rehearsal:
         return {name: float(what[mask].max()) for name, mask in track.coarse_sites.items() if mask.any()}
 
     fraction = (run.saturation * bone.porosity).astype(np.float32)
-    inside = bone.mask("cancellous", "cavity", "track", "breach", "basivertebral")
+    inside = bone.mask(*INSIDE)
     state = None if heat is None else heat.state
     total = time.perf_counter() - run.started
     return Rehearsal(
