@@ -11,7 +11,8 @@ from kypho.fracture.columns import Columns
 from kypho.fracture.endplates import deepest_pit
 from kypho.fracture.findings import graded
 from kypho.fracture.heights import SITES, Heights, body_heights, cobb_deg, genant, height_loss
-from kypho.fracture.walls import Wall, basivertebral, openings, retropulsion, third_of
+from kypho.fracture.retropulsion import retropulsion
+from kypho.fracture.walls import Wall, basivertebral, openings, third_of
 from kypho.space import Frame, rotation_about
 
 UPRIGHT = Frame(origin_mm=np.zeros(3), rotation=np.eye(3))

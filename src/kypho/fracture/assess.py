@@ -13,13 +13,15 @@ from kypho.errors import KyphoError
 from kypho.evidence import value
 from kypho.fracture.bone import OtherLevels, density_findings, other_levels
 from kypho.fracture.cavity import Cancellous, Cavity, cancellous, cavities, foreign_ml
+from kypho.fracture.cavity_findings import cavity_findings
 from kypho.fracture.columns import Columns, neighbour_columns, vertebra_columns
-from kypho.fracture.damage import cavity_findings, schmorl_finding, wall_findings
+from kypho.fracture.damage import schmorl_finding, wall_findings
 from kypho.fracture.endplates import Pit, deepest_pit
 from kypho.fracture.findings import Finding
 from kypho.fracture.heights import Genant, HeightLoss, Heights, body_heights, cobb_deg, genant, height_loss
 from kypho.fracture.pedicle_walls import medial_wall
-from kypho.fracture.walls import Opening, Wall, basivertebral, body_walls, openings
+from kypho.fracture.wall_pictures import body_walls
+from kypho.fracture.walls import Opening, Wall, basivertebral, openings
 from kypho.space import Volume
 
 __all__ = ["Assessment", "assess_level"]
@@ -40,6 +42,7 @@ class Assessment:
         bone: cancellous density; None where it cannot be read.
         others: the patient's other levels.
         walls: pictures of the walls by name, for drawing.
+        defects: the openings behind the wall findings that are present.
         foramen: openings at the place of the basivertebral foramen.
         cavities, pits: details behind the findings.
         foreign_ml: cement or metal already inside.
@@ -58,6 +61,7 @@ class Assessment:
     bone: Cancellous | None
     others: OtherLevels
     walls: Mapping[str, Wall]
+    defects: tuple[Opening, ...]
     foramen: tuple[Opening, ...]
     cavities: tuple[Cavity, ...]
     pits: tuple[Pit, Pit]
@@ -94,8 +98,9 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
     walls |= {wall.name: wall for wall in (medial_wall(vertebra, side) for side in sides)}
     pits = deepest_pit(own, upper=True), deepest_pit(own, upper=False)
     blocked = _blocked(foreign, slice_mm)
+    about_walls, defects = wall_findings(walls, slice_mm, blocked)
     findings = (
-        *wall_findings(walls, slice_mm, blocked),
+        *about_walls,
         *cavity_findings(holes, reference, blocked),
         _severe(loss),
         *density_findings(bone, others, blocked),
@@ -117,6 +122,7 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
         bone=bone,
         others=others,
         walls=walls,
+        defects=defects,
         foramen=basivertebral(walls["posterior"], openings(walls["posterior"])),
         cavities=holes,
         pits=pits,

@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_edt
 from kypho.anatomy import Labels
 from kypho.evidence import value
 from kypho.fracture.cavity import Cancellous
-from kypho.fracture.findings import Finding
+from kypho.fracture.findings import Finding, unknown
 from kypho.space import Volume
 
 __all__ = ["OtherLevels", "density_class", "density_findings", "other_levels"]
@@ -72,7 +72,10 @@ def density_findings(bone: Cancellous | None, others: OtherLevels, blocked: str)
     evidence = ("fracture.bone.osteoporosis_hu", "fracture.bone.normal_hu", "fracture.bone.refracture_hu")
     if bone is None or blocked:
         why = blocked or "no cancellous bone in the region"
-        return _unread("low_bone_density", why, evidence), _unread("high_resistance", why, evidence[:1])
+        return (
+            unknown("low_bone_density", "HU", "body", why, evidence),
+            unknown("high_resistance", "HU", "body", why, ("fracture.sclerosis_hu",)),
+        )
     if others.mean_hu is not None and others.sd_hu:
         z = f"; z {(bone.mean_hu - others.mean_hu) / others.sd_hu:+.1f} against {', '.join(others.levels)}"
     else:
@@ -101,17 +104,4 @@ def density_findings(bone: Cancellous | None, others: OtherLevels, blocked: str)
             how="cancellous mean; no effect on leakage is known",
             evidence=("fracture.sclerosis_hu",),
         ),
-    )
-
-
-def _unread(factor: str, why: str, evidence: tuple[str, ...]) -> Finding:
-    return Finding(
-        factor=factor,
-        state="not_assessable",
-        value=None,
-        unit="HU",
-        uncertainty=None,
-        where="body",
-        how=why,
-        evidence=evidence,
     )

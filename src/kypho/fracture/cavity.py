@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import cc3d
@@ -25,7 +25,7 @@ REGION = (
 )  # shares: half width, depth from, depth to, half height
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Cavity:
     """A place in the body without bone.
 
@@ -37,6 +37,7 @@ class Cavity:
         flatness: height over the larger of width and depth.
         to_surface_mm: least depth below the vertebra's surface.
         to_wall_mm: least distance in front of the posterior wall.
+        mask: the cavity on the vertebra's local grid.
     """
 
     content: Literal["gas", "fluid", "soft"]
@@ -46,6 +47,7 @@ class Cavity:
     flatness: float
     to_surface_mm: float
     to_wall_mm: float
+    mask: NDArray[np.bool_] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,4 +165,5 @@ def _cavity(
         flatness=spans[2] / max(spans[0], spans[1], 1e-6),
         to_surface_mm=float(vertebra.bone_mm.array[piece].min()),
         to_wall_mm=float((vertebra.wall.y_mm(z) - y).min()),
+        mask=piece,
     )

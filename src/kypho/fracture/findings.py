@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["FACTORS", "Finding", "State", "graded"]
+__all__ = ["FACTORS", "Finding", "State", "graded", "unknown"]
 
 State = Literal["present", "absent", "not_assessable"]
 
@@ -63,3 +63,17 @@ def graded(value: float, threshold: float, uncertainty: float, floor: float) -> 
     if threshold < floor or value + uncertainty >= threshold:
         return "not_assessable"
     return "absent"
+
+
+def unknown(factor: str, unit: str, where: str, why: str, evidence: tuple[str, ...]) -> Finding:
+    """A finding that could not be made, and why."""
+    return Finding(
+        factor=factor,
+        state="not_assessable",
+        value=None,
+        unit=unit,
+        uncertainty=None,
+        where=where,
+        how=why,
+        evidence=evidence,
+    )

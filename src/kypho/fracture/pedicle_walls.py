@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from kypho.anatomy import Side, Vertebra
-from kypho.fracture.walls import CORTEX_HALF_MM, LOOK_ON_MM, Wall
+from kypho.fracture.wall_pictures import CORTEX_HALF_MM, LOOK_ON_MM
+from kypho.fracture.walls import Wall
 
 __all__ = ["medial_wall"]
 
