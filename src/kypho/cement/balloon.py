@@ -60,7 +60,7 @@ def inflate(
     if not 0 < volume_ml <= largest:
         raise SettingsError(f"balloon volume {volume_ml} mL is not within 0 to {largest} mL; correct it")
     limit = value("cement.balloon.max_pressure_kpa") if max_pressure_kpa is None else max_pressure_kpa
-    room = field.mask("cancellous", "basivertebral", "track")
+    room = field.mask("cancellous", "basivertebral", "cleft", "track", "channel")
     index = np.rint(field.grid.to_index(centre_mm)).astype(int)
     if np.any(index < 0) or np.any(index >= field.grid.shape) or not room[tuple(index)]:
         raise SettingsError(
