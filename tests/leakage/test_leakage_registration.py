@@ -5,29 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kypho.anatomy.rigid import Rigid, move_vertebra, move_volume
 from kypho.errors import FrameOfReferenceError
 from kypho.leakage.mri import compression_percent
-from kypho.leakage.register import move_vertebra, register_vertebra
-from kypho.space import Grid, Volume, rotation_about
-
-
-def moved(volume: Volume, rotation: np.ndarray, shift: np.ndarray) -> Volume:
-    """The same voxels at another place: an exact rigid motion, without interpolation."""
-    grid = volume.grid
-    place = Grid(
-        shape=grid.shape,
-        spacing_mm=grid.spacing_mm,
-        origin_mm=rotation @ grid.origin_mm + shift,
-        axes=rotation @ grid.axes,
-    )
-    return Volume(array=volume.array, grid=place, unit=volume.unit)
+from kypho.leakage.register import register_vertebra
+from kypho.space import rotation_about
 
 
 def test_a_known_motion_is_found_despite_cement(site, operated):
     """Within 1 mm on the body: a pixel and a half, where 2.5 mm slices and new cement leave no more."""
     phantom, _ = operated("basivertebral")
     rotation, shift = rotation_about([0.2, 1.0, 0.3], 3.0), np.array([9.0, -6.0, 14.0])
-    found = register_vertebra(site.ct, moved(phantom.ct, rotation, shift), site.vertebra)
+    found = register_vertebra(
+        site.ct, move_volume(phantom.ct, Rigid(rotation=rotation, shift_mm=shift)), site.vertebra
+    ).motion
     points = site.vertebra.frame.to_world(site.vertebra.local_points(1)[::400])
     assert np.abs(found.point(points) - (points @ rotation.T + shift)).max() < 1.0
     carried = move_vertebra(site.vertebra, found)

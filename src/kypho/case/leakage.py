@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kypho.anatomy import Labels, Vertebra, build_vertebra
+from kypho.anatomy.rigid import move_labels, move_vertebra
 from kypho.case.folder import case_folder, write_json, write_volume
 from kypho.case.leakage_document import LeakageDocument, leakage_document
 from kypho.case.manifest import manifest
@@ -18,7 +19,7 @@ from kypho.evidence import value
 from kypho.formats import CtInput, LabelsInput
 from kypho.formats.dicom_out import Code, ReportGroup, ReportNumber, SegmentMask, write_seg, write_sr
 from kypho.leakage import Leakage, MriReading, check_leakage
-from kypho.leakage.register import move_labels, move_vertebra, register_vertebra
+from kypho.leakage.register import register_vertebra
 
 __all__ = ["LeakageResult", "check_case", "write_leakage"]
 
@@ -87,10 +88,10 @@ def check_case(
         if before.sha256 == ct.sha256:
             raise InputError("the CTs before and after are the same file; give the post-operative CT first")
         with step("registration"):
-            motion = register_vertebra(before.volume, ct.volume, vertebra)
-            vertebra = move_vertebra(vertebra, motion)
-            numbers = move_labels(numbers, motion, ct.volume.grid)
-            similarity = motion.similarity
+            found = register_vertebra(before.volume, ct.volume, vertebra)
+            vertebra = move_vertebra(vertebra, found.motion)
+            numbers = move_labels(numbers, found.motion, ct.volume.grid)
+            similarity = found.similarity
         notes += (f"vertebra carried over from the pre-operative CT (correlation {similarity:.2f})",)
     result = check_leakage(ct.volume, numbers, vertebra, timer=step)
     if result.inside.ml.value < value("leak.other_level_ml") / 2:

@@ -7,6 +7,6 @@ arrays in ``(L, P, S)`` order; indices are ``(..., 3)`` arrays in ``(k, j, i)`` 
 
 from kypho.space.frames import Frame, rotation_about, unit
 from kypho.space.grid import Grid, Volume
-from kypho.space.resample import resample, sample_at
+from kypho.space.resample import itk_image, resample, sample_at
 
-__all__ = ["Frame", "Grid", "Volume", "resample", "rotation_about", "sample_at", "unit"]
+__all__ = ["Frame", "Grid", "Volume", "itk_image", "resample", "rotation_about", "sample_at", "unit"]

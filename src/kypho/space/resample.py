@@ -9,7 +9,7 @@ from scipy.ndimage import map_coordinates
 
 from kypho.space.grid import Grid, Volume
 
-__all__ = ["resample", "sample_at"]
+__all__ = ["itk_image", "resample", "sample_at"]
 
 INTERPOLATORS = {0: sitk.sitkNearestNeighbor, 1: sitk.sitkLinear, 3: sitk.sitkBSpline}
 """Spline orders to SimpleITK."""
@@ -35,7 +35,7 @@ def resample(volume: Volume, grid: Grid, *, order: int | None = None, outside: f
     fill = _outside(volume) if outside is None else outside
     array = volume.array if spline == 0 else np.asarray(volume.array, np.float32)
     moved = sitk.Resample(
-        _image(array.view(np.uint8) if array.dtype == bool else array, volume.grid),
+        itk_image(array.view(np.uint8) if array.dtype == bool else array, volume.grid),
         [int(n) for n in grid.shape[::-1]],
         sitk.Transform(3, sitk.sitkIdentity),
         INTERPOLATORS[spline],
@@ -48,7 +48,7 @@ def resample(volume: Volume, grid: Grid, *, order: int | None = None, outside: f
     return Volume(array=values.view(bool) if array.dtype == bool else values, grid=grid, unit=volume.unit)
 
 
-def _image(array: NDArray, grid: Grid) -> sitk.Image:
+def itk_image(array: NDArray, grid: Grid) -> sitk.Image:
     """The array as a SimpleITK image; its axes run i, j, k."""
     image = sitk.GetImageFromArray(array)
     image.SetOrigin([float(x) for x in grid.origin_mm])
