@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from kypho.cli.follow_add import DEFAULT, Store
+from kypho.cli.follow_event import DEFAULT_STORE, Store
 
 __all__ = ["import_case"]
 
 
 def import_case(
     file: Annotated[Path, typer.Argument(help="case.yaml, or a FHIR document Bundle (.json).")],
-    store: Store = DEFAULT,
+    store: Store = DEFAULT_STORE,
 ) -> None:
     """Import a whole case into the follow-up store: all of its events or none; again changes nothing."""
     from kypho.case.import_file import import_file
