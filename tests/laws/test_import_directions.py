@@ -45,8 +45,6 @@ EXCEPTIONS = {
         "leakage.synthetic",
         "kypho.phantoms.postop",
     ): "draws cement with a known answer, to grade the check by it",
-    ("followup.fhir", "kypho.formats.fhir_out"): "FHIR resources of a record; text only, no image",
-    ("followup.fhir_resources", "kypho.formats.fhir_out"): "as above",
 }
 """(importer or its package, imported module) -> why this one edge is allowed."""
 

@@ -37,7 +37,7 @@ def read_case(path: Path) -> tuple[str, list[dict[str, Any]]]:
             f"{path} cannot be read ({why}); give a case.yaml or a FHIR .json"
         ) from None
     if isinstance(data, dict) and data.get("resourceType") == "Bundle":
-        from kypho.followup.fhir import events_of_bundle
+        from kypho.case.fhir import events_of_bundle
 
         return events_of_bundle(data)
     if not isinstance(data, dict) or data.get("schema") != CASE_SCHEMA:

@@ -15,10 +15,10 @@ from jinja2 import Environment
 from matplotlib.figure import Figure
 
 from kypho import __version__
+from kypho.case.fhir import bundle_of
 from kypho.case.import_file import case_yaml
 from kypho.errors import DiskFullError, MissingPartError, OutputError, ReadOnlyError, SettingsError
 from kypho.followup import Record, Status
-from kypho.followup.fhir import bundle_of
 from kypho.report.care import lint
 from kypho.report.follow_text import describe_event
 from kypho.report.timeline import TIER_COLOURS, timeline_figure, trends_figure

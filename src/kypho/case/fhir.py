@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kypho.case.fhir_resources import patient_resource, resource_of
 from kypho.errors import RecordError
 from kypho.followup.events import Event, event_id
-from kypho.followup.fhir_resources import patient_resource, resource_of
 from kypho.followup.raw import entry_order, raw_of
 from kypho.followup.record import Record
 from kypho.followup.rules import Alarm
