@@ -22,6 +22,7 @@ class Steps:
 
     def __init__(self, total: int, *, quiet: bool = False) -> None:
         self.timings_s: dict[str, float] = {}
+        self._counted: tuple[str, int, float] | None = None
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -38,6 +39,16 @@ class Steps:
 
     def __exit__(self, *exc: object) -> None:
         self._progress.stop()
+
+    def count(self, name: str, done: int, total: int) -> None:
+        """Say how far the running step is, and about how long it will take yet."""
+        now = time.perf_counter()
+        if self._counted is None or self._counted[0] != name:
+            self._counted = (name, done, now)
+        _, first, since = self._counted
+        left = (now - since) / (done - first) * (total - done) if done > first else None
+        about = "" if left is None else f", about {left / 60:.1f} min left"
+        self._progress.update(self._task, description=f"{name} {done} of {total}{about}")
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
