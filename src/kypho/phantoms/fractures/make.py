@@ -14,27 +14,22 @@ from kypho.anatomy import Labels, Vertebra
 from kypho.phantoms.fractures import paint
 from kypho.phantoms.fractures.paint import Painter
 from kypho.phantoms.fractures.spec import FractureSpec
+from kypho.phantoms.fractures.truth import truth_of
 from kypho.phantoms.fractures.warp import (
     BodyShape,
     body_shape,
     collapse_source,
-    remaining_height,
     retropulsion_source,
 )
 from kypho.space import Grid, Volume, sample_at
 
 __all__ = ["FracturedCase", "make_fracture"]
 
-TRUTH_SCHEMA = "kypho.virtual_fracture/1"
-SYNTHETIC = "SYNTHETIC: a virtual fracture on a real CT; no patient has this spine"
 SUBSLICE_MM = 0.9
 """Thick slices are averaged from sub-slices no thicker than this, as a scanner averages them."""
 
 BLUR_MM = 0.45
 """Standard deviation of the blur put on painted edges, about that of a standard kernel."""
-
-EDGE_FRACTION = 0.05
-"""The anterior and posterior heights are told this far from the edge, in fractions of the depth."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,7 +85,7 @@ def make_fracture(
             numbers[k][node[parts // 2] & (numbers[k] == own)] = 0
     image = Volume(array=np.rint(hu).astype(np.int16), grid=out, unit="HU")
     fractured = replace(labels, volume=Volume(array=numbers, grid=out, unit="label"))
-    return FracturedCase(ct=image, labels=fractured, truth=_truth(vertebra, shape, spec, step, measured))
+    return FracturedCase(ct=image, labels=fractured, truth=truth_of(vertebra, shape, spec, step, measured))
 
 
 def _resliced(grid: Grid, step: float) -> Grid:
@@ -218,42 +213,3 @@ def _numbers(labels: Labels, sources: dict[int, Volume], world: NDArray) -> NDAr
         wins = depth > best
         numbers[wins], best[wins] = number, depth[wins]
     return numbers
-
-
-def _truth(
-    vertebra: Vertebra, shape: BodyShape, spec: FractureSpec, step: float, measured: dict[str, float]
-) -> dict[str, Any]:
-    """What is exactly true of the synthetic case."""
-    depth = shape.back_mm - shape.front_mm
-    sites = {
-        "anterior": shape.front_mm + EDGE_FRACTION * depth,
-        "middle": shape.middle_y_mm,
-        "posterior": shape.back_mm - EDGE_FRACTION * depth,
-    }
-    middle = np.array(shape.middle_x_mm)
-    left = {
-        site: float(remaining_height(shape, spec.collapse, middle, np.array(y))) for site, y in sites.items()
-    }
-    wall_scale = left["posterior"]
-    return {
-        "schema": TRUTH_SCHEMA,
-        "synthetic": SYNTHETIC,
-        "level": vertebra.level,
-        "slice_mm": step,
-        "spec": spec.as_dict(),
-        "height_loss_percent": {site: 100 * (1 - share) for site, share in left.items()},
-        "wall_defects": [
-            {
-                "wall": d.wall,
-                "area_mm2": d.area_mm2 * (wall_scale if d.wall == "posterior" else left["middle"]),
-                "third": "upper" if d.up > 1 / 3 else "lower" if d.up < -1 / 3 else "middle",
-            }
-            for d in spec.walls
-        ],
-        "retropulsion_mm": spec.retropulsion.depth_mm if spec.retropulsion else 0.0,
-        "cleft_ml": measured.get("cleft", 0.0) / 1000,
-        "lesion_ml": measured.get("lesion", 0.0) / 1000,
-        "schmorl_ml": measured.get("schmorl", 0.0) / 1000,
-        "pedicle_breach": spec.breach.side if spec.breach else None,
-        "density_drop_hu": spec.density_drop_hu,
-    }

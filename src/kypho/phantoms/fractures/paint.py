@@ -17,6 +17,9 @@ TEXTURE_HU = 18.0
 CORTEX_IN_MM, CORTEX_OUT_MM = 3.0, 2.0
 """A hole removes this much on either side of the labelled surface: cortex and label rarely agree better."""
 
+POSTERIOR_REACH_MM, REACH_MM = 6.0, 8.0
+"""How far from its fitted place a wall is still cut."""
+
 CLEFT_SHAPE = np.array([2.0, 1.5, 0.6])
 """Half axes of a cleft (across, along, up), in proportion."""
 
@@ -52,22 +55,25 @@ class Painter:
 
     def wall_hole(self, defect: WallDefect) -> NDArray[np.bool_]:
         """A cylinder of the defect's area through the cortex of the wall."""
-        radius = np.sqrt(defect.area_mm2 / np.pi)
-        x, y, z = self.points.T
         cortex = (self.bone_mm < CORTEX_IN_MM) & (self.bone_mm > -CORTEX_OUT_MM)
+        return np.asarray(cortex & self.under_hole(defect))
+
+    def under_hole(self, defect: WallDefect) -> NDArray[np.bool_]:
+        """The cylinder itself, near the wall."""
+        x, y, z = self.points.T
         if defect.wall == "posterior":
             centre = self.place(defect.across, 1.0, defect.up)
-            near = np.abs(y - self.wall_y_mm) < 6.0
+            near = np.abs(y - self.wall_y_mm) < POSTERIOR_REACH_MM
             flat = (x - centre[0]) ** 2 + (z - centre[2]) ** 2
         elif defect.wall == "anterior":
             centre = self.place(defect.across, -1.0, defect.up)
-            near = np.abs(y - centre[1]) < 8.0
+            near = np.abs(y - centre[1]) < REACH_MM
             flat = (x - centre[0]) ** 2 + (z - centre[2]) ** 2
         else:
             centre = self.place(1.0 if defect.wall == "left" else -1.0, defect.across, defect.up)
-            near = np.abs(x - centre[0]) < 8.0
+            near = np.abs(x - centre[0]) < REACH_MM
             flat = (y - centre[1]) ** 2 + (z - centre[2]) ** 2
-        return np.asarray(cortex & near & (flat < radius**2))
+        return np.asarray(near & (flat < defect.area_mm2 / np.pi))
 
     def cleft(self, cleft: Cleft) -> NDArray[np.bool_]:
         """A flat ellipsoid inside the body."""

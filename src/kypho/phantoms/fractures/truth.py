@@ -1,0 +1,116 @@
+"""What is exactly true of a virtual fracture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kypho.anatomy import Vertebra
+from kypho.phantoms.fractures.paint import REACH_MM, Painter
+from kypho.phantoms.fractures.spec import FractureSpec, WallDefect
+from kypho.phantoms.fractures.warp import BodyShape, remaining_height
+from kypho.space import sample_at
+
+__all__ = ["truth_of", "wall_area_mm2"]
+
+TRUTH_SCHEMA = "kypho.virtual_fracture/1"
+SYNTHETIC = "SYNTHETIC: a virtual fracture on a real CT; no patient has this spine"
+
+EDGE_FRACTION = 0.05
+"""The anterior and posterior heights are told this far from the edge, in fractions of the depth."""
+
+RAY_MM = 0.4
+"""Rays through a wall are this far apart, and so are the points along them."""
+
+BEHIND_MM = 2.0
+"""The canal must lie this far behind a surface for it to be posterior wall rather than pedicle."""
+
+
+def truth_of(
+    vertebra: Vertebra, shape: BodyShape, spec: FractureSpec, step: float, measured: dict[str, float]
+) -> dict[str, Any]:
+    """The truth of a fracture made with `spec`; `measured` has the painted volumes in mm3 by name.
+
+    A wall defect has two areas: `drawn_mm2`, the whole disc of the spec, and `area_mm2`, the part of the
+    disc under which there was wall to open (not disc space, not pedicle), both after the collapse.
+    """
+    depth = shape.back_mm - shape.front_mm
+    sites = {
+        "anterior": shape.front_mm + EDGE_FRACTION * depth,
+        "middle": shape.middle_y_mm,
+        "posterior": shape.back_mm - EDGE_FRACTION * depth,
+    }
+    middle = np.array(shape.middle_x_mm)
+    left = {
+        site: float(remaining_height(shape, spec.collapse, middle, np.array(y))) for site, y in sites.items()
+    }
+    scale = {"posterior": left["posterior"]}
+    return {
+        "schema": TRUTH_SCHEMA,
+        "synthetic": SYNTHETIC,
+        "level": vertebra.level,
+        "slice_mm": step,
+        "spec": spec.as_dict(),
+        "height_loss_percent": {site: 100 * (1 - share) for site, share in left.items()},
+        "wall_defects": [
+            {
+                "wall": d.wall,
+                "area_mm2": wall_area_mm2(vertebra, shape, d) * scale.get(d.wall, left["middle"]),
+                "drawn_mm2": d.area_mm2 * scale.get(d.wall, left["middle"]),
+                "third": "upper" if d.up > 1 / 3 else "lower" if d.up < -1 / 3 else "middle",
+            }
+            for d in spec.walls
+        ],
+        "retropulsion_mm": spec.retropulsion.depth_mm if spec.retropulsion else 0.0,
+        "cleft_ml": measured.get("cleft", 0.0) / 1000,
+        "lesion_ml": measured.get("lesion", 0.0) / 1000,
+        "schmorl_ml": measured.get("schmorl", 0.0) / 1000,
+        "pedicle_breach": spec.breach.side if spec.breach else None,
+        "density_drop_hu": spec.density_drop_hu,
+    }
+
+
+def wall_area_mm2(vertebra: Vertebra, shape: BodyShape, defect: WallDefect) -> float:
+    """Area of intact wall under a defect: rays along the view that leave the bone within its cylinder."""
+    points, outward = _rays(vertebra, shape, defect)
+    rays = points.shape[:2]
+    flat = points.reshape(-1, 3)
+    world = vertebra.frame.to_world(flat)
+    bone = sample_at(vertebra.bone_mm, world, outside=-99.0).reshape(rays)
+    painter = Painter(
+        shape=shape,
+        points=flat,
+        bone_mm=bone.ravel(),
+        canal_mm=np.zeros(len(flat)),
+        wall_y_mm=vertebra.wall.y_mm(flat[:, 2]),
+    )
+    under = painter.under_hole(defect).reshape(rays)
+    leaves = (bone[:, :-1] > 0) & (bone[:, 1:] <= 0) & under[:, :-1]
+    if defect.wall == "posterior":
+        behind = vertebra.frame.to_world(flat + BEHIND_MM * outward)
+        leaves &= (sample_at(vertebra.canal_mm, behind, outside=-99.0).reshape(rays) > 0)[:, 1:]
+    return float(leaves.any(axis=1).sum() * RAY_MM**2)
+
+
+def _rays(
+    vertebra: Vertebra, shape: BodyShape, defect: WallDefect
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points (rays, steps, 3) through the wall about the defect, and the direction out of the body."""
+    place = Painter(
+        shape=shape, points=np.empty((0, 3)), bone_mm=np.empty(0), canal_mm=np.empty(0), wall_y_mm=np.empty(0)
+    ).place
+    radius = np.sqrt(defect.area_mm2 / np.pi)
+    offset = np.arange(-radius, radius + RAY_MM, RAY_MM)
+    along = np.arange(-REACH_MM, REACH_MM, RAY_MM)
+    side = defect.wall in ("left", "right")
+    sign = 1.0 if defect.wall in ("left", "posterior") else -1.0
+    centre = place(sign, defect.across, defect.up) if side else place(defect.across, sign, defect.up)
+    if defect.wall == "posterior":
+        centre[1] = float(vertebra.wall.y_mm(centre[2]))
+    up, across, depth = np.meshgrid(offset, offset, sign * along, indexing="ij")
+    x, y = (depth, across) if side else (across, depth)
+    points = centre + np.stack([x, y, up], axis=-1)
+    outward = np.array([sign, 0.0, 0.0]) if side else np.array([0.0, sign, 0.0])
+    return points.reshape(-1, len(along), 3), outward
