@@ -5,17 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kypho.planning.optimum import (
-    MOST_BOXES,
-    TOLERANCE_MM,
-    Corridor,
-    Goal,
-    Stack,
-    lipschitz,
-    maximise,
-    path_minima,
-    polish,
-)
+from kypho.planning.climb import polish
+from kypho.planning.corridor import Corridor, path_minima
+from kypho.planning.fields import Stack, lipschitz
+from kypho.planning.optimum import MOST_BOXES, TOLERANCE_MM, Goal, maximise
 
 PITCH = 0.75
 

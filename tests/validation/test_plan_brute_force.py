@@ -9,7 +9,8 @@ import pytest
 from kypho.anatomy import build_vertebra
 from kypho.formats import read_ct, read_labels
 from kypho.planning import PlanSettings
-from kypho.planning.optimum import Goal, maximise, path_minima
+from kypho.planning.corridor import path_minima
+from kypho.planning.optimum import Goal, maximise
 from kypho.planning.routes import Task, corridor_of, fixed_needs, walls_of
 from kypho.planning.walls import build_walls
 

@@ -12,9 +12,10 @@ from kypho.anatomy import Labels, Vertebra
 from kypho.evidence import value
 from kypho.fluoroscopy.carm import angles_of
 from kypho.planning.ap_lateral import RuleCheck, check_rule
+from kypho.planning.corridor import Corridor, Line, path_minima
 from kypho.planning.devices import Device
 from kypho.planning.fractured import SOUND, Considerations
-from kypho.planning.optimum import Certificate, Corridor, Line, path_minima
+from kypho.planning.optimum import Certificate
 from kypho.planning.robustness import Robustness, robustness
 from kypho.planning.routes import Task, walls_of
 from kypho.planning.settings import PlanSettings

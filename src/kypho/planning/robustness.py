@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kypho.evidence import value
-from kypho.planning.optimum import Stack, interpolate
+from kypho.planning.fields import HUGE, Stack, interpolate
 from kypho.planning.settings import PlanSettings
 
 __all__ = ["Robustness", "robustness"]
@@ -34,7 +34,7 @@ class Robustness:
 def _least_along(entries, tips, values, first, inverse_pitch):  # type: ignore[no-untyped-def]
     """Least value of every field along each of n lines from entry to tip, shape (n, fields)."""
     n, nm = entries.shape[0], values.shape[3]
-    least = np.full((n, nm), 1e9)
+    least = np.full((n, nm), HUGE)
     here = np.empty(nm)
     for line in range(n):
         e, q = entries[line], tips[line]

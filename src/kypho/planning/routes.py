@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kypho.anatomy import LEFT_PEDICLE, RIGHT_PEDICLE, Side, Vertebra
 from kypho.evidence import value
-from kypho.planning.optimum import Corridor
+from kypho.planning.corridor import Corridor
 from kypho.planning.settings import Limits
 from kypho.planning.walls import OBSTACLES, PEDICLE_WALLS, side_sign
 from kypho.space import unit

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kypho.anatomy import CANAL, LEFT_PEDICLE, LEVELS, RIGHT_PEDICLE, Labels, Pedicle, Side, Vertebra
 from kypho.anatomy.distance import FAR_MM, smooth_distance
 from kypho.anatomy.frame import local_grid
-from kypho.planning.optimum import Stack
+from kypho.planning.fields import Stack
 from kypho.space import Grid, resample
 
 __all__ = [
