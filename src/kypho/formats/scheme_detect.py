@@ -41,7 +41,10 @@ def _middles(labels: Volume, numbers: list[int]) -> dict[int, NDArray[np.float64
 
 
 def _lines_up(levels: list[str], middles_mm: NDArray[np.float64]) -> bool:
-    """True if the middles of these levels (head to tail) make one downward row with plausible steps."""
+    """True if the middles of these levels (head to tail) make one downward row with plausible steps.
+
+    The row may bend as far as a kyphosis does, but never turns back on itself from one level to the next.
+    """
     if len(levels) == 1:
         return True
     low, high = interval("formats.level_pitch_mm")
@@ -55,7 +58,7 @@ def _lines_up(levels: list[str], middles_mm: NDArray[np.float64]) -> bool:
         return False
     along = middles_mm[-1] - middles_mm[0]
     axis = along / np.linalg.norm(along)
-    forward = steps @ axis > 0
+    forward = np.einsum("nm,nm->n", steps[1:], steps[:-1]) > 0
     upright = abs(axis[2]) >= value("formats.spine_upright")
     return bool(forward.all() and (axis[2] < 0 or not upright))
 

@@ -34,6 +34,7 @@ __all__ = [
 
 AIR_HU = -750.0  # numerics: below it a voxel beside soft tissue is air, not partial volume
 SOFT_HU = (-120.0, 160.0)  # numerics: plateau of the soft side of an air edge
+CUT_EDGE = 0.97  # a step this complete within a pixel was cut by software (a mask), not blurred by a scanner
 ENOUGH_EDGES = 400  # numerics: below it the 90th percentile of edge steepness is noise
 FINE_Z_MM = 0.6  # numerics: fine layers of a thick slice, half the blur in the plane
 STEPS = 24  # numerics: the residual falls by less than 1 % per step beyond
@@ -100,6 +101,7 @@ def measure_blur(ct: Volume) -> Blur:
         lines = np.moveaxis(np.asarray(ct.array[:: max(1, ct.grid.shape[0] // 12)], np.float32), axis, -1)
         ratios.append(_edge_ratios(lines))
     every = np.concatenate(ratios)
+    every = every[every < CUT_EDGE]
     if len(every) < ENOUGH_EDGES:
         low, high = interval("leak.psf_fwhm_mm")
         return Blur(fwhm_mm=value("leak.psf_fwhm_mm"), low_mm=low, high_mm=high, measured=False)
