@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from kypho import errors
-from kypho.case.folder import case_folder, write_json, write_volume
+from kypho.case.folder import case_folder, require_writable, write_json, write_volume
 from kypho.case.manifest import MANIFEST_SCHEMA, manifest
 from kypho.formats.guard import sha256_of
 from kypho.space import Grid, Volume
@@ -34,6 +34,15 @@ def test_files_appear_together_and_others_stay(tmp_path: Path) -> None:
         (staging / "plan.json").write_text("second")
     assert tree(out) == {"figures/one.png": "1", "plan.json": "second"}
     assert sorted(p.name for p in out.iterdir()) == ["figures", "plan.json"]
+
+
+def test_asking_whether_a_folder_can_be_written_leaves_nothing(tmp_path: Path) -> None:
+    require_writable(tmp_path / "a" / "case")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("old")
+    with pytest.raises(errors.OutputError, match="cannot be a folder"):
+        require_writable(tmp_path / "file" / "case")
+    assert tree(tmp_path) == {"file": "old"}
 
 
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, SystemExit, errors.LevelError])

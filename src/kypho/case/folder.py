@@ -16,7 +16,7 @@ from kypho.errors import DiskFullError, OutputError, ReadOnlyError
 from kypho.formats.nifti import write_nifti
 from kypho.space import Volume
 
-__all__ = ["case_folder", "write_json", "write_volume"]
+__all__ = ["case_folder", "require_writable", "write_json", "write_volume"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -52,6 +52,19 @@ def case_folder(out: Path) -> Iterator[Path]:
             _remove_if_empty(folder)
         raise
     _remove(staging)
+
+
+def require_writable(out: Path) -> None:
+    """Find out before the work whether a case folder can stand here; nothing is left behind.
+
+    Raises:
+        DiskFullError, ReadOnlyError, OutputError: as `case_folder`.
+    """
+    missing = _missing_folders(out)
+    with case_folder(out):
+        pass
+    for folder in missing:
+        _remove_if_empty(folder)
 
 
 def _missing_folders(out: Path) -> list[Path]:

@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsJson", "Ct", "LabelFile", "Level", "Out", "Scheme", "Series"]
+__all__ = ["AsJson", "Ct", "LabelFile", "Level", "Out", "Scheme", "Series", "writable"]
+
+
+def writable(out: Path | None) -> Path | None:
+    """The --out that was given, or a refusal before the work and not after it. Without one: this folder.
+
+    Raises:
+        OutputError: no case folder can be written there.
+    """
+    from kypho.case.folder import require_writable
+
+    require_writable(out or Path())
+    return out
+
 
 Ct = Annotated[Path, typer.Argument(help="CT: DICOM folder, zip of DICOM, NIfTI, NRRD or MHA.")]
 Series = Annotated[str | None, typer.Option("--series", help="SeriesInstanceUID to use.")]
@@ -18,5 +31,7 @@ Scheme = Annotated[
     str, typer.Option("--scheme", help="auto, totalsegmentator, verse, or a JSON map of names.")
 ]
 Level = Annotated[str | None, typer.Option("--level", help="Such as T7. Without it: list them.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Case folder; kypho-LEVEL by default.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Case folder; kypho-LEVEL by default.", callback=writable)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a summary.")]

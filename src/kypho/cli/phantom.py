@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kypho.cli.options import Scheme
+from kypho.cli.options import Scheme, writable
 
 __all__ = ["phantom"]
 
@@ -16,7 +16,10 @@ def phantom(
     ct: Annotated[Path, typer.Argument(help="Intact CT.")],
     labels: Annotated[Path, typer.Option("--labels", help="Its labels.")],
     level: Annotated[str, typer.Option("--level", help="Level to fracture, T7.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for ct.nii.gz, labels.nii.gz and truth.json.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder for ct.nii.gz, labels.nii.gz and truth.json.", callback=writable),
+    ],
     scheme: Scheme = "auto",
     collapse: Annotated[
         str | None, typer.Option("--collapse", help="wedge=40, biconcave=30 or crush=25 (percent).")
