@@ -17,6 +17,11 @@ SCHEMAS = {
     "evidence": ("kypho.evidence", "Record", "one evidence record"),
     "leakage": ("kypho.case.leakage_document", "LeakageDocument", "leakage.json of `kypho check`"),
     "plan": ("kypho.case.plan_document", "PlanDocument", "plan.json of `kypho plan`"),
+    "rehearsal": (
+        "kypho.case.rehearsal_document",
+        "RehearsalDocument",
+        "rehearsal.json of `kypho rehearse`",
+    ),
     "red-flag": ("kypho.followup.rules", "Rule", "one red-flag rule"),
 }
 """Name -> module, model, what it describes. Modules are imported when a schema is asked for."""

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kypho.cli.codes import EXIT_INTERRUPTED
 from kypho.cli.inputs import READING, chosen_level, read_ct_and_labels
 from kypho.cli.options import AsJson, Ct, LabelFile, Level, Out, Scheme, Series
 
+if TYPE_CHECKING:
+    from kypho.case.rehearsal_document import RehearsalDocument
+    from kypho.case.rehearsal_members import MemberFile
+    from kypho.case.rehearse_needles import Lines
+    from kypho.case.rehearse_settings import RehearseSettings, Scenario
+    from kypho.cli.progress import Steps
+    from kypho.formats import CtInput, LabelsInput
+
 __all__ = ["rehearse"]
 
-STEPS = (*READING, "vertebra model", "needles", "injection", "ensemble", "report", "files")
+STEPS = (*READING, "vertebra model", "assessment", "needles", "injection", "ensemble", "report", "files")
 
 
 def rehearse(
@@ -24,114 +34,230 @@ def rehearse(
     plan: Annotated[
         Path | None, typer.Option("--plan", help="Case folder of kypho plan: rehearse its needles.")
     ] = None,
+    needle: Annotated[
+        list[str] | None,
+        typer.Option("--needle", help="A needle instead: entry:tip as L,P,S:L,P,S in mm. Repeatable."),
+    ] = None,
+    needles: Annotated[str, typer.Option("--needles", help="best, unilateral or bilateral.")] = "best",
     procedure: Annotated[str, typer.Option("--procedure", help="pkp (balloon) or pvp.")] = "pvp",
     cement: Annotated[str, typer.Option("--cement", help="low, medium or high viscosity.")] = "medium",
     volume_ml: Annotated[
-        float, typer.Option("--volume-ml", help="Cement volume.")
-    ] = 3.0,  # numerics: an example
+        float | None, typer.Option("--volume-ml", help="Cement volume, all needles together. Default 3.")
+    ] = None,
     rate_ml_min: Annotated[
-        float, typer.Option("--rate-ml-min", help="Injection rate.")
-    ] = 3.0,  # numerics: an example
+        float | None, typer.Option("--rate-ml-min", help="Injection rate. Default 3.")
+    ] = None,
     start_min: Annotated[
-        float, typer.Option("--start-min", help="Minutes since mixing.")
-    ] = 4.0,  # numerics: an example
+        float | None, typer.Option("--start-min", help="Minutes since mixing. Default 4.")
+    ] = None,
+    pause: Annotated[
+        list[str] | None,
+        typer.Option("--pause", help="Wait after a volume, ML:MIN, for example 1.5:2. Repeatable."),
+    ] = None,
     compare: Annotated[
         list[str] | None,
         typer.Option(
-            "--compare", help="Another scenario, for example 'cement=high,volume=4.5,procedure=pkp'. Up to 3."
+            "--compare",
+            help="Another scenario, for example 'cement=high,volume=4.5,procedure=pkp,needles=bilateral'. "
+            "Up to 3.",
         ),
     ] = None,
     members: Annotated[int, typer.Option("--members", help="Size of the ensemble; 0 for none.")] = 200,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the ensemble.")] = 1,
-    gauge: Annotated[int, typer.Option("--gauge", help="Needle gauge: 8, 10, 11 or 13.")] = 11,
+    gauge: Annotated[
+        int | None, typer.Option("--gauge", help="8, 10, 11 or 13. Default: the planned device's, else 11.")
+    ] = None,
     grid_mm: Annotated[float, typer.Option("--grid-mm", help="Cell size.")] = 0.75,  # numerics: default cell
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """Rehearse a cement injection on a CT: where it goes, when it leaks, how warm it gets."""
-    import json
-
-    from kypho.case.rehearsal import (
-        RehearseSettings,
-        Scenario,
-        needles_of_plan,
-        rehearse_case,
-        write_rehearsal,
-    )
+    from kypho.case.rehearsal_files import write_rehearsal
+    from kypho.case.rehearse_settings import RehearseSettings, defaults_used
     from kypho.cli.progress import Steps
     from kypho.report.rehearsal import render_rehearsal
 
-    base = Scenario(
-        procedure=procedure,  # type: ignore[arg-type]  # Scenario checks it
-        cement=cement,
-        volume_ml=volume_ml,
-        rate_ml_min=rate_ml_min,
-        start_min=start_min,
-    )
+    asked = {"volume_ml": volume_ml, "rate_ml_min": rate_ml_min, "start_min": start_min, "gauge": gauge}
+    base = _scenario(procedure, cement, needles, pause or [], asked)
     scenarios = (base, *(_changed(base, text) for text in compare or []))
     settings = RehearseSettings(scenarios=scenarios, grid_mm=grid_mm, members=members, seed=seed, gauge=gauge)
-    lines = needles_of_plan(plan, settings) if plan is not None else None
+    lines, made_for = _lines(plan, needle or [], settings)
     with Steps(len(STEPS), quiet=as_json) as steps:
         image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, series=series)
         name = chosen_level(found.labels, level)
-        result = rehearse_case(image, found, name, settings, steps.step, lines=lines)
+        if made_for:
+            _require_same(made_for, {"level": name, "ct": image.sha256}, plan)
         folder = out or Path(f"kypho-{name}")
-        content = write_rehearsal(result, folder, steps.timings_s, steps.step, render_rehearsal)
-    typer.echo(json.dumps(content) if as_json else _summary(content, folder))
+        keep = _members(folder, image, found, name, settings, lines)
+        result = _rehearsed(image, found, name, settings, steps, lines, keep)
+        plain = result.scenarios[0].lines[0].bore_mm == settings.bore_mm()
+        defaults = tuple(name for name in defaults_used(asked) if name != "gauge" or plain)
+        document = write_rehearsal(result, folder, steps.timings_s, steps.step, render_rehearsal, defaults)
+        keep.remove()
+    typer.echo(document.model_dump_json(by_alias=True) if as_json else _summary(document, folder))
 
 
-def _changed(base, text: str):  # type: ignore[no-untyped-def]
+def _scenario(
+    procedure: str, cement: str, needles: str, pauses: list[str], asked: dict[str, float | None]
+) -> Scenario:
+    """The first scenario; what was not asked for comes from the evidence records."""
+    from kypho.case.rehearse_settings import Scenario
+
+    given = {key: number for key, number in asked.items() if number is not None and key != "gauge"}
+    return Scenario(
+        procedure=procedure,  # type: ignore[arg-type]  # Scenario checks it
+        cement=cement,
+        needles=needles,  # type: ignore[arg-type]  # likewise
+        pauses=_pauses(pauses),
+        **given,
+    )
+
+
+def _pauses(texts: list[str]) -> tuple[tuple[float, float], ...]:
+    from kypho.errors import SettingsError
+
+    pauses = []
+    for text in texts:
+        try:
+            at_ml, minutes = (float(x) for x in text.split(":"))
+        except ValueError:
+            raise SettingsError(f"--pause {text!r}: give ML:MIN, for example 1.5:2") from None
+        pauses.append((at_ml, minutes))
+    return tuple(sorted(pauses))
+
+
+def _changed(base: Scenario, text: str) -> Scenario:
     """A scenario from 'key=value,...'."""
     from dataclasses import replace
 
     from kypho.errors import SettingsError
 
-    names = {
-        "procedure": "procedure",
-        "cement": "cement",
-        "volume": "volume_ml",
-        "rate": "rate_ml_min",
-        "start": "start_min",
-    }
+    numbers = {"volume": "volume_ml", "rate": "rate_ml_min", "start": "start_min"}
+    words = ("procedure", "cement", "needles")
     changes: dict[str, object] = {}
     for entry in text.split(","):
         key, _, given = entry.strip().partition("=")
-        if key not in names or not given:
-            raise SettingsError(f"--compare {entry!r}: give NAME=VALUE with NAME one of {', '.join(names)}")
+        if key not in (*numbers, *words, "pause") or not given:
+            known = ", ".join((*words, *numbers, "pause"))
+            raise SettingsError(f"--compare {entry!r}: give NAME=VALUE with NAME one of {known}")
+        if key == "pause":
+            changes["pauses"] = () if given == "none" else _pauses(given.split("+"))
+            continue
         try:
-            changes[names[key]] = given if key in ("procedure", "cement") else float(given)
+            changes[numbers.get(key, key)] = given if key in words else float(given)
         except ValueError:
             raise SettingsError(f"--compare {entry!r}: {given!r} is no number") from None
-    return replace(base, **changes)
+    return replace(base, **changes)  # type: ignore[arg-type]  # Scenario checks them
 
 
-def _summary(content: dict, folder: Path) -> str:
+def _lines(
+    plan: Path | None, needle: list[str], settings: RehearseSettings
+) -> tuple[Lines | None, dict[str, str]]:
+    """Where the cannulas come from, and for a plan's folder what it was made for."""
+    from kypho.case.rehearse_needles import given_needles, needles_of_plan
+    from kypho.errors import SettingsError
+
+    if plan is not None and needle:
+        raise SettingsError("--plan and --needle both name needles; give one of them")
+    if needle:
+        return given_needles(needle, settings), {}
+    return (None, {}) if plan is None else needles_of_plan(plan, settings)
+
+
+def _require_same(made_for: dict[str, str], here: dict[str, str], plan: Path | None) -> None:
+    """Raise if the plan belongs to another level or CT."""
+    from kypho.errors import SettingsError
+
+    for what, value in made_for.items():
+        if value != here[what]:
+            shown = f"{value} and not for {here[what]}" if what == "level" else "another CT"
+            raise SettingsError(f"the plan in {plan} was made for {shown}; plan this one first")
+
+
+def _members(
+    folder: Path,
+    ct: CtInput,
+    labels: LabelsInput,
+    level: str,
+    settings: RehearseSettings,
+    lines: Lines | None,
+) -> MemberFile:
+    """Where finished members are kept; needles planned on the way follow from the CT and the labels."""
+    from dataclasses import asdict
+
+    from kypho.case.rehearsal_members import MemberFile, inputs_hash
+
+    chosen = asdict(settings)
+    decisive = {key: chosen[key] for key in ("grid_mm", "seed", "gauge")} | {
+        "scenario": chosen["scenarios"][0]
+    }
+    given = lines(settings.scenarios[0].needles)[0] if lines else ()
+    needles = [[n.entry_mm.tolist(), n.tip_mm.tolist(), n.outer_mm, n.bore_mm] for n in given]
+    inputs = {"ct": ct.sha256, "labels": labels.sha256, "level": level, "needles": needles, **decisive}
+    return MemberFile(folder, inputs_hash(inputs))
+
+
+def _rehearsed(  # type: ignore[no-untyped-def]  # a RehearsedCase, imported late
+    ct: CtInput,
+    labels: LabelsInput,
+    level: str,
+    settings: RehearseSettings,
+    steps: Steps,
+    lines: Lines | None,
+    keep: MemberFile,
+):
+    """Run it; an interruption says what is kept."""
+    from kypho.case.rehearsal import rehearse_case
+
+    def count(done: int) -> None:
+        steps.count("ensemble", done, settings.members)
+
+    try:
+        return rehearse_case(
+            ct, labels, level, settings, steps.step, lines=lines, members=keep, on_member=count
+        )
+    except KeyboardInterrupt:
+        kept = len(keep.read())
+        if not kept:
+            raise
+        typer.echo(
+            f"kypho: interrupted; {kept} of {settings.members} members are kept in {keep.path.parent}: "
+            "run the same command again to go on",
+            err=True,
+        )
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _summary(content: RehearsalDocument, folder: Path) -> str:
     """A few lines for the terminal."""
     lines = [
-        f"{content['level']}: {content['injected_ml']:.2f} mL injected, "
-        f"{100 * content['fill_fraction']:.0f} % of the bone's void."
+        f"{content.level}: {content.injected_ml:.2f} mL injected, "
+        f"{100 * content.fill_fraction:.0f} % of the bone's void."
     ]
-    leaks = {k: v for k, v in content["leaked_ml"].items() if content["first_leak_ml"][k] is not None}
-    if leaks:
-        lines += [
-            f"  leak, {k.replace('_', ' ')}: {v:.2f} mL, from {content['first_leak_ml'][k]:.1f} mL injected"
-            for k, v in leaks.items()
-        ]
-    else:
-        lines.append("  no leak at the recorded threshold in the single injection")
-    if content["p_leak"]:
-        p = content["p_leak"]["canal"]
+    if content.stalled:
+        lines.append("  STALLED: the syringe could not press harder; the rest was not injected")
+    began = {route: ml for route, ml in content.first_leak_ml.items() if ml is not None}
+    lines += [
+        f"  leak, {route.replace('_', ' ')}: {content.leaked_ml[route]:.2f} mL, from {ml:.1f} mL injected"
+        for route, ml in began.items()
+    ] or ["  no leak at the recorded threshold in the single injection"]
+    if content.p_leak and content.ensemble and content.safe_probability is not None:
+        p = content.p_leak["canal"]
         lines.append(
-            f"  canal leak in {100 * p['value']:.0f} % ({100 * p['low']:.0f}-{100 * p['high']:.0f}) of "
-            f"{content['ensemble']['n']} injections; below {100 * content['safe_probability']:.0f} % up to "
-            f"{content['safe_volume_ml']:.1f} mL"
+            f"  canal leak in {100 * p.value:.0f} % ({100 * p.interval[0]:.0f}-{100 * p.interval[1]:.0f}) of "
+            f"{content.ensemble.n} injections; below {100 * content.safe_probability:.0f} % up to "
+            f"{content.safe_volume_ml:.1f} mL"
         )
     hottest = ", ".join(
-        f"{k.replace('_', ' ')} {v:.1f}"
-        for k, v in content["peak_temperature_c"].items()
-        if k != "body_centre"
+        f"{site.replace('_', ' ')} {c:.1f}"
+        for site, c in content.peak_temperature_c.items()
+        if site != "body_centre"
     )
     lines.append(f"  highest temperature, C: {hottest}")
+    if content.defaults:
+        named = ", ".join(f"{d.name} {d.value:g} {d.unit} ({d.status})" for d in content.defaults)
+        lines.append(f"  not given, so by default: {named}")
+    lines += [f"  {note}" for note in content.notes]
     lines.append(f"Report: {folder / 'rehearsal.html'}")
     lines.append(
         "Model outcome from mostly unconfirmed inputs. Research and education; not a medical device."

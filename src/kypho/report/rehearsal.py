@@ -2,55 +2,39 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from kypho.case.rehearsal import RehearsedCase, RehearsedScenario
+from kypho.case.rehearsal import RehearsedCase
+from kypho.case.rehearsal_document import RehearsalDocument
 from kypho.cement.compartments import ROUTES
+from kypho.cement.ensemble import CANAL_ROUTES
 from kypho.evidence import all_records, value
-from kypho.fluoroscopy import Look, Projector, field_shadow, to_film, true_ap, true_lateral
-from kypho.fluoroscopy.carm import CArm
+from kypho.fluoroscopy import Projector
 from kypho.report.html import embed, render_page, save_figure
-from kypho.space import Volume, resample
+from kypho.report.rehearsal_film import COLOURS, Studio, film_of
 
 __all__ = ["render_rehearsal"]
 
-CEMENT_PER_MM = (
-    0.07  # numerics: contrast of barium-loaded PMMA on the drawn frame, a look and not a measurement
-)
-FIELD_MM = 75.0  # numerics: collimation of the drawn frames
-COLOURS = {
-    "canal_epidural": "#a4161a",
-    "canal_intradural": "#5a0f5f",
-    "foramen": "#d97706",
-    "disc": "#2563a8",
-    "paravertebral": "#0b6e4f",
-    "venous": "#3b3b98",
-}
 
-
-def render_rehearsal(result: RehearsedCase, document: dict[str, Any], folder: Path) -> None:
+def render_rehearsal(result: RehearsedCase, document: RehearsalDocument, folder: Path) -> None:
     """Write rehearsal.html and its figures into a folder."""
     figures = folder / "rehearsal-figures"
-    names = {
-        "leaks": save_figure(_leak_figure(result), figures / "leaks.png"),
-        "heat": save_figure(_heat_figure(result), figures / "temperature.png"),
-    }
-    film = _film(result)
+    projector = Projector(result.ct.volume if result.ct is not None else result.vertebra.hu)
+    studios = [Studio(result, done, projector) for done in result.scenarios]
+    drawn = {"leaks": _leak_figure(result), "temperature": _heat_figure(result)}
+    if len(studios) > 1:
+        drawn["scenarios"] = _scenario_figure(result, studios)
     render_page(
         "rehearsal.html",
         folder / "rehearsal.html",
         doc=document,
-        film=film,
+        film=film_of(studios[0]),
         routes=list(ROUTES),
-        figures={k: embed(path) for k, path in names.items()},
+        figures={name: embed(save_figure(figure, figures / f"{name}.png")) for name, figure in drawn.items()},
         synthetic=any("synthetic" in note.lower() for note in result.notes),
         records=[r for k, r in sorted(all_records().items()) if k.startswith("cement.") and not r.confirmed],
         alarms={
@@ -62,64 +46,42 @@ def render_rehearsal(result: RehearsedCase, document: dict[str, Any], folder: Pa
     )
 
 
-def _film(result: RehearsedCase) -> list[dict[str, Any]]:
-    """One picture per frame: three slices and both fluoroscopy views of the same instant."""
-    done = result.scenarios[0]
-    frame = result.vertebra.frame
-    views = {"AP": true_ap(frame, field_mm=FIELD_MM), "lateral": true_lateral(frame, field_mm=FIELD_MM)}
-    ct = result.ct.volume if result.ct is not None else result.vertebra.hu
-    projector = Projector(ct)
-    patient = {name: projector.trace(carm) for name, carm in views.items()}
-    hu = np.asarray(resample(result.vertebra.hu, done.bone.grid, outside=0.0).array)
-    pictures = []
-    for shot in done.result.frames:
-        amount = (shot.saturation / 255.0 * done.bone.porosity).astype(np.float32)
-        image = _picture(result, done, amount, hu, views, patient, shot.injected_ml, shot.time_s)
-        leaked = {
-            route: float(np.interp(shot.injected_ml, done.result.injected_ml, curve))
-            for route, curve in done.result.leaked_ml.items()
-        }
-        pictures.append(
-            {"image": image, "injected_ml": shot.injected_ml, "time_s": shot.time_s, "leaked": leaked}
+def _scenario_figure(result: RehearsedCase, studios: list[Studio]) -> Figure:
+    """Every scenario at its end, side by side, and the canal leak of all of them."""
+    n = len(studios)
+    figure = Figure(figsize=(max(3.1 * n, 8.0), 9.6), layout="constrained")
+    rows = figure.subplots(3, n, squeeze=False)
+    for number, (column, studio) in enumerate(zip(rows.T, studios, strict=True)):
+        amount = np.asarray(studio.done.result.cement.array)
+        _, hu, cement, canal = studio.slices(amount)[0]
+        column[0].imshow(hu, cmap="gray", vmin=-150, vmax=700)
+        column[0].imshow(np.ma.masked_less(cement, 0.05), cmap="autumn_r", vmin=0, vmax=1, alpha=0.8)
+        if 0 < canal.sum() < canal.size:
+            column[0].contour(canal, levels=[0.5], colors="#4cc9f0", linewidths=0.8)
+        column[0].set_title(_wrapped(f"{number + 1}: {studio.done.scenario.name}"), fontsize=8)
+        column[1].imshow(studio.solids(amount))
+        for ax in column[:2]:
+            ax.set_axis_off()
+        column[2].remove()
+    grid = rows[2, 0].get_gridspec()
+    below = figure.add_subplot(grid[2, :])
+    for number, done in enumerate(result.scenarios):
+        leak = np.sum([done.result.leaked_ml[route] for route in CANAL_ROUTES], axis=0)
+        every = np.sum(list(done.result.leaked_ml.values()), axis=0)
+        (line,) = below.plot(done.result.injected_ml, leak, label=f"{number + 1}, canal")
+        below.plot(
+            done.result.injected_ml, every, ls="--", color=line.get_color(), label=f"{number + 1}, all"
         )
-    return pictures
+    below.axhline(value("cement.leak_threshold_ml"), color="0.6", lw=0.8, ls=":")
+    _label(below, "injected, mL", "leaked, mL", "leak into the canal (solid) and by all routes (dashed)")
+    below.legend(fontsize=8, frameon=False, ncols=2)
+    return figure
 
 
-def _picture(
-    result: RehearsedCase,
-    done: RehearsedScenario,
-    amount: NDArray[np.float32],
-    hu: NDArray,
-    views: dict[str, CArm],
-    patient: dict[str, NDArray[np.float32]],
-    injected_ml: float,
-    time_s: float,
-) -> str:
-    grid = done.bone.grid
-    tip = np.clip(np.rint(grid.to_index(result.lines[0].tip_mm)).astype(int), 0, np.array(grid.shape) - 1)
-    figure = Figure(figsize=(12.5, 3.0), layout="constrained")
-    axes = figure.subplots(1, 5)
-    cuts = (
-        ("axial", hu[tip[0]], amount[tip[0]]),
-        ("sagittal", hu[:, :, tip[2]][::-1], amount[:, :, tip[2]][::-1]),
-        ("coronal", hu[:, tip[1]][::-1], amount[:, tip[1]][::-1]),
-    )
-    for ax, (name, background, cement) in zip(axes[:3], cuts, strict=True):
-        ax.imshow(background, cmap="gray", vmin=-150, vmax=700)
-        ax.imshow(np.ma.masked_less(cement, 0.05), cmap="autumn_r", vmin=0, vmax=1, alpha=0.75)
-        ax.set_title(name, fontsize=9)
-    shadow = Volume(array=amount * np.float32(CEMENT_PER_MM), grid=grid, unit="1/mm")
-    for ax, (name, carm) in zip(axes[3:], views.items(), strict=True):
-        film = to_film(patient[name] + field_shadow(carm, shadow), Look.of(patient[name]))
-        ax.imshow(film, cmap="gray", vmin=0, vmax=1)
-        ax.set_title(f"fluoroscopy, {name}", fontsize=9)
-    for ax in axes:
-        ax.set_axis_off()
-    figure.suptitle(f"{injected_ml:.2f} mL, {time_s:.0f} s after the start", fontsize=10)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80, facecolor="white")
-    figure.clear()
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+def _wrapped(name: str) -> str:
+    """At most two parts of a scenario's name on a line."""
+    parts = name.split(", ")
+    return ",\n".join(", ".join(parts[n : n + 2]) for n in range(0, len(parts), 2))
 
 
 def _leak_figure(result: RehearsedCase) -> Figure:

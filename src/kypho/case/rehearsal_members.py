@@ -1,0 +1,96 @@
+"""Finished ensemble members on disk, so that an interrupted rehearsal goes on where it stopped.
+
+One line of JSON per member after a line that names the inputs by their hash. A line torn by a kill is
+dropped when the file is read, and members of other inputs are never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kypho import __version__
+from kypho.cement.ensemble import Member
+from kypho.errors import OutputError
+from kypho.evidence import all_records
+
+__all__ = ["MemberFile", "inputs_hash"]
+
+MEMBERS_SCHEMA = "kypho.rehearsal-members/1"
+
+
+def inputs_hash(inputs: Mapping[str, Any]) -> str:
+    """SHA-256 of everything that decides a member: the inputs, the evidence records, the program."""
+    numbers = {key: item.value for key, item in sorted(all_records().items())}
+    text = json.dumps([__version__, dict(inputs), numbers], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class MemberFile:
+    """The members of one ensemble in `folder`, which is made when the first one is kept.
+
+    Args:
+        folder: the case folder.
+        inputs: hash of what decides the members (`inputs_hash`); their number is not part of it.
+    """
+
+    def __init__(self, folder: Path, inputs: str) -> None:
+        self.path = Path(folder) / ".rehearsal-members.jsonl"
+        self._head = json.dumps({"schema": MEMBERS_SCHEMA, "inputs": inputs})
+        self._whole: list[str] = []
+
+    def read(self) -> list[Member]:
+        """The members kept for these inputs, in order; none where the file belongs to others."""
+        self._whole = [self._head]
+        try:
+            head, *lines = self.path.read_text(encoding="utf-8").split("\n")
+        except (OSError, ValueError):
+            return []
+        if head != self._head:
+            return []
+        members = []
+        for line in lines:
+            try:
+                members.append(_member(json.loads(line)))
+            except (ValueError, TypeError, KeyError):
+                break
+            self._whole.append(line)
+        return members
+
+    def append(self, member: Member) -> None:
+        """Keep one more.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        line = json.dumps(asdict(member), default=lambda array: array.tolist())
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self._whole:
+                # The first time: what was read, without a torn end and without another run's members.
+                fresh = self.path.with_suffix(".new")
+                fresh.write_text("\n".join([*self._whole, ""]), encoding="utf-8")
+                fresh.replace(self.path)
+                self._whole = []
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise OutputError(
+                f"{self.path} cannot be written ({error.strerror}); choose another --out"
+            ) from error
+
+    def remove(self) -> None:
+        """Forget them: the result is written."""
+        self.path.unlink(missing_ok=True)
+
+
+def _member(row: dict[str, Any]) -> Member:
+    leaked = {route: np.array(curve, dtype=float) for route, curve in row.pop("leaked_ml").items()}
+    injected = np.array(row.pop("injected_ml"), dtype=float)
+    return Member(injected_ml=injected, leaked_ml=leaked, **row)
