@@ -228,7 +228,9 @@ class PlanDocument(_Part):
     approaches: list[ApproachPart]
     recommended: int | None
     why: str
-    fracture_notes: list[str] = Field(description="what the assessment changed; details in assessment.json")
+    fracture_notes: list[str] = Field(
+        description="what the labels leave out, and what the assessment changed"
+    )
     balloons: list[BalloonPart] = Field(description="one per needle of the first approach")
     limits_mm: dict[str, Number]
     unconfirmed: list[str] = Field(description="evidence records used here that no source confirms yet")

@@ -131,6 +131,7 @@ def _summary(document: PlanDocument, folder: Path) -> str:
         name = best.strategy.replace("_", " ")
         lines.append(f"{document.level}: {name}, {best.route}; {document.why}.")
         lines += [_needle_line(needle) for needle in best.needles]
+    lines += [f"  note: {note}" for note in document.fracture_notes]
     lines.append(f"Report: {folder / 'report.html'}")
     lines.append("Research and education; not a medical device.")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from kypho.planning.needle import Scene
 from kypho.planning.routes import Aim, Task
 from kypho.planning.search import plan_needle
 from kypho.planning.settings import PlanSettings, StrategyChoice
-from kypho.planning.walls import build_walls
+from kypho.planning.walls import build_walls, unlabelled
 from kypho.space import Volume
 
 __all__ = ["LevelPlan", "plan_level"]
@@ -35,7 +35,7 @@ class LevelPlan:
         approaches: best first.
         recommended: 0, the first approach; None where none is feasible.
         why: the reason in words.
-        notes: what the fracture changed, in words.
+        notes: what the labels leave out and what the fracture changed, in words.
     """
 
     level: str
@@ -86,5 +86,5 @@ def plan_level(
         approaches=approaches,
         recommended=0 if approaches[0].feasible else None,
         why=why_first(approaches),
-        notes=fractured.notes,
+        notes=(*unlabelled(labels, vertebra.level), *fractured.notes),
     )

@@ -27,6 +27,7 @@ __all__ = [
     "build_walls",
     "obstacle_kind",
     "side_sign",
+    "unlabelled",
 ]
 
 PEDICLE_WALLS = ("medial", "lateral", "superior", "inferior")
@@ -52,6 +53,21 @@ def obstacle_kind(name: str) -> str | None:
     if name.startswith(HARMLESS):
         return None
     return "bone" if name.startswith(BONES) else "organ"
+
+
+def unlabelled(labels: Labels, level: str) -> tuple[str, ...]:
+    """What the labels leave out around a level, in words: no margin to it can be given, so none is kept."""
+    there = [name for name in labels.ids if labels.has(name) and name.split("_")[0] != level]
+    missing = []
+    if not any(obstacle_kind(name) == "organ" for name in there):
+        missing.append("organs, lungs and vessels")
+    if level.startswith("T") and not any(name.startswith("rib_") for name in there):
+        missing.append("ribs")
+    if not any(name in LEVELS for name in there):
+        missing.append("neighbouring vertebrae")
+    if not missing:
+        return ()
+    return (f"not in the labels, so distances to them are not assessable: {'; '.join(missing)}",)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
