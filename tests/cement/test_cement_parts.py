@@ -176,8 +176,8 @@ def test_an_ensemble_is_reproducible_and_its_probability_grows_with_volume():
     field = replace(field, region=region)
     needle = (Needle(tip_mm=np.zeros(3)),)
     plan = Schedule.simple(volume_ml=1.5, rate_ml_min=3.0, start_min=4.0)
-    first = run_ensemble(field, needle, cement("low"), plan, members=32, seed=5)
-    again = run_ensemble(field, needle, cement("low"), plan, members=32, seed=5)
+    first = run_ensemble(field, needle, cement("high"), plan, members=32, seed=5)
+    again = run_ensemble(field, needle, cement("high"), plan, members=32, seed=5)
     assert first.interval["canal"] == again.interval["canal"]
     assert first.leaked_ml == again.leaked_ml
     assert np.all(np.diff(first.p_leak["canal"]) >= 0)
@@ -185,7 +185,7 @@ def test_an_ensemble_is_reproducible_and_its_probability_grows_with_volume():
     assert 0 < first.safe_volume_ml < 1.5
     assert first.drivers is not None
     assert sum(first.drivers.values()) == pytest.approx(1.0)
-    # The canal lies on one side of the needle: where the tip is decides.
+    # The canal lies on one side of the needle and thick cement fills evenly: where the tip is decides.
     assert max((k for k in first.drivers if k != "unexplained"), key=first.drivers.get) == "tip"
 
 

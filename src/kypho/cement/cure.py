@@ -12,7 +12,15 @@ from numba import njit
 from kypho.errors import SettingsError
 from kypho.evidence import value
 
-__all__ = ["Kinetics", "adiabatic_end_c", "advance_conversion", "conversion_rate", "half_time_s", "kinetics"]
+__all__ = [
+    "Kinetics",
+    "adiabatic_end_c",
+    "advance_conversion",
+    "conversion_rate",
+    "half_time_s",
+    "kinetics",
+    "syringe_conversion",
+]
 
 GAS_CONSTANT = 8.314462618
 KELVIN = 273.15
@@ -77,6 +85,26 @@ def advance_conversion(w, temperature_c, dt, k0, energy, m, n, glass_k):
     c = conversion_rate(w + 0.5 * dt * b, temperature_c, k0, energy, m, n, glass_k)
     d = conversion_rate(w + dt * c, temperature_c, k0, energy, m, n, glass_k)
     return min(w + dt / 6.0 * (a + 2 * b + 2 * c + d), 1.0)
+
+
+def syringe_conversion(
+    law: Kinetics, temperature_c: float, seconds: float, start: float | None = None
+) -> float:
+    """Conversion after some seconds at one temperature, from `start` or the end of mixing."""
+    conversion = law.start if start is None else start
+    steps = max(int(np.ceil(seconds / 5.0)), 1)
+    for _ in range(steps):
+        conversion = advance_conversion(
+            conversion,
+            temperature_c,
+            seconds / steps,
+            law.k0_per_s,
+            law.energy_j_mol,
+            law.m,
+            law.n,
+            law.glass_k,
+        )
+    return float(conversion)
 
 
 def half_time_s(law: Kinetics, temperature_c: float) -> float:

@@ -214,7 +214,12 @@ def _member(
         tips,
         cement.scaled(10 ** (spread["viscosity_log10"] * z["viscosity"])),
         replace(schedule, start_min=max(schedule.start_min + spread["start_min"] * z["start"], 0.0)),
-        replace(settings, marrow_pa_s=settings.marrow_pa_s * 10 ** (spread["marrow_log10"] * z["marrow"])),
+        replace(
+            settings,
+            marrow_pa_s=settings.marrow_pa_s * 10 ** (spread["marrow_log10"] * z["marrow"]),
+            marrow_yield_pa=settings.marrow_yield_pa
+            * 10 ** (value("cement.marrow_yield_log10") * z["marrow"]),
+        ),
     )
     amount = np.asarray(result.cement.array)
     return Member(

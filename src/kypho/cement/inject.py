@@ -17,8 +17,9 @@ from scipy.ndimage import label
 from kypho.cement import multigrid
 from kypho.cement.bone import BoneField
 from kypho.cement.compartments import ROUTES, route_of
-from kypho.cement.cure import advance_conversion, kinetics
+from kypho.cement.cure import kinetics, syringe_conversion
 from kypho.cement.heat import advance_heat
+from kypho.cement.marrow import displaced
 from kypho.cement.outcome import Frame, Rehearsal, Track, finish
 from kypho.cement.pressure import FlowSystem, Medium, assemble, solve_pressure, speed
 from kypho.cement.rheology import Cement, ageing_rate, consistency, darcy_viscosity
@@ -41,6 +42,9 @@ EDGE_RADIUS = 1.44185
 """Around a point source the twelve cells across an edge have the exact pressure at this many cell sizes:
 ``1 / (4 pi g)`` with the cubic lattice's Green's function g = 0.055191 at (1, 1, 0). Peaceman's well radius,
 one ring further out, where neither the tip's own cell nor its shear spoils it."""
+
+FIRST_GUESSES = 3
+"""Pressure solves before the first step, to find the speeds that viscosity depends on."""
 
 STALLED = 0.01
 """Below this part of the wanted rate the syringe has stalled."""
@@ -107,12 +111,13 @@ class _Injection:
         self.resting_pa: NDArray[np.float64] | None = None
         self.speed_m_s = np.zeros(shape, np.float32)
         self.k_m2 = np.cbrt(np.prod(bone.permeability_m2.astype(np.float64), axis=0))
+        self.displaced = displaced(bone, marrow_pa_s=settings.marrow_pa_s, yield_pa=settings.marrow_yield_pa)
         self.law = kinetics(cement.kinetics)
         self.room_c, self.body_c = value("cement.room_c"), value("cement.body_c")
         self.heat = ThermalBox(bone, self.law) if settings.heat else None
         self.injected_m3 = self.clock_s = 0.0
         self.syringe_age = schedule.start_min * float(ageing_rate(self.room_c))
-        self.syringe_cure = _advance_syringe(self.law, self.law.start, self.room_c, schedule.start_min * 60)
+        self.syringe_cure = syringe_conversion(self.law, self.room_c, schedule.start_min * 60)
         self.track = Track(sites=tuple(bone.sites))
         self.timings = {"flow": 0.0, "transport": 0.0, "heat": 0.0}
         self.iterations = 0
@@ -173,11 +178,12 @@ class _Injection:
             if self.saturation[cell] == 0:
                 self.tracers[AGE][cell] = self.syringe_age
         marrow_pa_s = self.settings.marrow_pa_s
-        first = self.injected_m3 == 0 and self.settings.shear
-        for _ in range(3 if first else 1):
-            # Shear needs a speed before there is one: a first guess from the flow of the marrow.
+        first = self.injected_m3 == 0 and (self.settings.shear or self.settings.marrow_yield_pa > 0)
+        for _ in range(FIRST_GUESSES if first else 1):
+            # Shear and yield need a speed before there is one: a first guess from the flow of the marrow.
             thick = self._viscosity()
-            mixed = _mixed_viscosity(self.saturation, thick, marrow_pa_s, self.settings.corey)
+            thin = self.displaced.apparent_pa_s(self.speed_m_s, self.k_m2, self.bone.porosity)
+            mixed = _mixed_viscosity(self.saturation, thick, thin, self.settings.corey)
             system = assemble(self.medium, mixed, 1 - self.saturation, marrow_pa_s)
             solved = solve_pressure(
                 self.hierarchy, system, self.medium, flows, self.pressure_pa, self.settings.tolerance
@@ -283,7 +289,7 @@ class _Injection:
             warm = ageing_rate((self.room_c + self.body_c) / 2)
         self.tracers[AGE] += seconds / 60 * warm
         self.syringe_age += seconds / 60 * float(ageing_rate(self.room_c))
-        self.syringe_cure = _advance_syringe(self.law, self.syringe_cure, self.room_c, seconds)
+        self.syringe_cure = syringe_conversion(self.law, self.room_c, seconds, self.syringe_cure)
         self.clock_s += seconds
         self._watch()
 
@@ -330,28 +336,12 @@ class _Injection:
 
 
 def _mixed_viscosity(
-    saturation: NDArray, cement: NDArray, marrow: float, corey: float
+    saturation: NDArray, cement: NDArray, marrow: NDArray, corey: float
 ) -> NDArray[np.float64]:
     """Viscosity of a cell's two fluids: layers in series, or side by side with Corey's mobilities."""
     if corey == 0:
         return saturation * cement + (1 - saturation) * marrow
     return 1 / (saturation**corey / cement + (1 - saturation) ** corey / marrow)
-
-
-def _advance_syringe(law, conversion: float, temperature_c: float, seconds: float) -> float:  # type: ignore[no-untyped-def]  # Kinetics
-    steps = max(int(np.ceil(seconds / 5.0)), 1)
-    for _ in range(steps):
-        conversion = advance_conversion(
-            conversion,
-            temperature_c,
-            seconds / steps,
-            law.k0_per_s,
-            law.energy_j_mol,
-            law.m,
-            law.n,
-            law.glass_k,
-        )
-    return float(conversion)
 
 
 def _medium(bone: BoneField) -> Medium:

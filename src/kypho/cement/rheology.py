@@ -28,6 +28,7 @@ __all__ = [
     "consistency",
     "darcy_viscosity",
     "shear_factor",
+    "yield_viscosity",
 ]
 
 SETTING_STEEPNESS = 8
@@ -161,6 +162,42 @@ def darcy_viscosity(
     )
 
 
+def yield_viscosity(
+    yield_pa: NDArray[np.float64], speed_m_s: NDArray, permeability_m2: NDArray, porosity: NDArray
+) -> NDArray[np.float64]:
+    """What a yield stress adds to the viscosity, Pa s.
+
+    In a bundle of pores of porosity phi and permeability k nothing moves below the pressure gradient
+    ``yield sqrt(phi / 2k)``: four times the yield stress over the pore's diameter ``sqrt(32 k / phi)``.
+    Written as a viscosity that is ``yield sqrt(k phi / 2) / u``, held constant below the smallest shear rate.
+    """
+    return _yield_viscosity(
+        yield_pa, speed_m_s, permeability_m2, porosity, value("cement.shear_rate_floor_per_s")
+    )
+
+
+@njit(cache=True, nogil=True)
+def _yielding(yield_pa, u, k, phi, floor):
+    if k <= 0 or phi <= 0:
+        return yield_pa / floor
+    return yield_pa / max(u * np.sqrt(2.0 / (k * phi)), floor)
+
+
+@njit(cache=True, nogil=True)
+def _yield_viscosity(yield_pa, speed, permeability, porosity, floor):
+    out = np.empty(yield_pa.shape)
+    flat, tau, u, k, phi = (
+        out.ravel(),
+        yield_pa.ravel(),
+        speed.ravel(),
+        permeability.ravel(),
+        porosity.ravel(),
+    )
+    for c in range(flat.size):
+        flat[c] = _yielding(tau[c], u[c], k[c], phi[c], floor) if tau[c] > 0 else 0.0
+    return out
+
+
 @njit(cache=True, nogil=True)
 def _darcy_viscosity(consistency_pa_s, speed, permeability, porosity, index, yield_pa, factor, floor):
     out = np.empty(consistency_pa_s.shape)
@@ -175,5 +212,5 @@ def _darcy_viscosity(consistency_pa_s, speed, permeability, porosity, index, yie
         rate = floor
         if k[c] > 0 and phi[c] > 0:
             rate = max(factor * u[c] / np.sqrt(150.0 * k[c] * phi[c]), floor)
-        flat[c] = mu[c] * rate ** (index - 1.0) + yield_pa / rate
+        flat[c] = mu[c] * rate ** (index - 1.0) + _yielding(yield_pa, u[c], k[c], phi[c], floor)
     return out

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kypho.cement.bone import BoneField
 from kypho.cement.cannula import Cannula, cannula
+from kypho.cement.marrow import marrow_yield_pa
 from kypho.errors import SettingsError
 from kypho.evidence import value
 
@@ -124,7 +125,8 @@ class Settings:
         heat: solve the temperature as well.
         follow_min: how long the temperature is followed after the injection.
         shear: let cement thin and yield in the bone; always in the cannula.
-        marrow_pa_s: viscosity of marrow.
+        marrow_pa_s: viscosity of marrow once it flows.
+        marrow_yield_pa: yield stress of marrow in place (see `kypho.cement.marrow`); 0 for a plain fluid.
         corey: Corey exponent of both fluids; 0 for piston-like displacement.
         steps: about how many pressure solves one stage takes.
         tolerance: pressure residual over injected flow.
@@ -136,6 +138,7 @@ class Settings:
     follow_min: float = field(default_factory=lambda: value("cement.heat_follow_min"))
     shear: bool = True
     marrow_pa_s: float = field(default_factory=lambda: value("cement.marrow_viscosity_pa_s"))
+    marrow_yield_pa: float = field(default_factory=marrow_yield_pa)
     corey: float = 0.0
     steps: int = 16
     tolerance: float = 1e-3

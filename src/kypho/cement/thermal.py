@@ -25,13 +25,15 @@ class ThermalBox:
         factor: flow cells per heat cell along each axis.
     """
 
-    def __init__(self, bone: BoneField, law: Kinetics) -> None:
+    def __init__(self, bone: BoneField, law: Kinetics, perfusion: NDArray | None = None) -> None:
+        """Put the bone on the heat grid; `perfusion` in W/m3K per flow cell replaces the recorded one."""
         spacing = np.asarray(bone.grid.spacing_mm)
         self.factor = tuple(int(f) for f in np.maximum(np.rint(value("cement.heat_grid_mm") / spacing), 1))
         self._shape = bone.grid.shape
         self._bone = bone
         self._cement = material("cement")
-        base_k, base_c, perfusion = _tissue(bone)
+        base_k, base_c, recorded = _tissue(bone)
+        self._perfusion = recorded if perfusion is None else perfusion
         self._base_k, self._base_c = self.restrict(base_k), self.restrict(base_c)
         coarse = self._base_k.shape
         body = value("cement.body_c")
@@ -40,7 +42,7 @@ class ThermalBox:
             conductivity=self._base_k.copy(),
             volumetric=self._base_c.copy(),
             cement=np.zeros(coarse),
-            perfusion=self.restrict(perfusion),
+            perfusion=self.restrict(self._perfusion),
             temperature_c=np.full(coarse, body),
             conversion=np.zeros(coarse),
             peak_c=np.full(coarse, body),
@@ -71,7 +73,8 @@ class ThermalBox:
     ) -> None:
         """Take over where the cement is now (volume fraction), how warm it came, and how far it has cured.
 
-        Cement that moved into a cell brings its heat; what it displaced leaves with the cell's own.
+        Cement that moved into a cell brings its heat; what it displaced leaves with the cell's own. No
+        blood runs where cement stands: perfusion falls with the part of the pores that it fills.
         """
         state = self.state
         volume = self.restrict(cement)
@@ -88,6 +91,8 @@ class ThermalBox:
         state.cement = volume
         state.volumetric = rest + own
         state.conductivity = (1 - volume) * self._base_k + volume * self._cement.conductivity
+        pores = np.maximum(self._bone.porosity, 1e-6)
+        state.perfusion = self.restrict(self._perfusion * np.clip(1 - cement / pores, 0, 1))
 
 
 def _tissue(bone: BoneField) -> tuple[NDArray, NDArray, NDArray]:

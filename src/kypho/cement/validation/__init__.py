@@ -1,7 +1,8 @@
 """The twelve ranked benchmarks of cement physics, as library code: `kypho validate cement` prints them.
 
-`exact` holds what has an exact answer and must pass; `bench` holds published experiments, which pass or
-are reported as failed with the deviation. What was adjusted with a result in view stands on the page.
+By topic: `displacement`, `spread`, `curing` and `pressures` have formulas or references recomputed elsewhere;
+`leaks` and `canal_heat` are published experiments, which pass or are reported as failed with the deviation.
+What was adjusted with a result in view stands on the page.
 """
 
 from kypho.cement.validation.check import Check

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-__all__ = ["Check", "near", "order_of_convergence", "within"]
+__all__ = ["Check", "meets", "near", "order_of_convergence", "within"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +46,25 @@ def near(
 ) -> Check:
     """A check that `measured` lies within a tolerance of `expected`."""
     allowed = max(relative * abs(expected), absolute)
-    band = f"{expected:.4g} ± {allowed:.2g}"
-    passed = bool(abs(measured - expected) <= allowed)
-    return Check(
-        benchmark=benchmark,
-        quantity=quantity,
-        target=band,
-        measured=float(measured),
-        passed=passed,
-        kind=kind,
+    row = within(benchmark, quantity, expected - allowed, expected + allowed, measured, kind=kind, note=note)
+    return replace(row, target=f"{expected:.4g} ± {allowed:.2g}")
+
+
+def meets(
+    benchmark: int, quantity: str, expected: float, allowed: float, found: list[float], *, note: str = ""
+) -> Check:
+    """A bench check that the range of several runs meets `expected` within `allowed`; keeps the nearest."""
+    low, high = min(found), max(found)
+    row = near(
+        benchmark,
+        quantity,
+        expected,
+        min(max(expected, low), high),
+        absolute=allowed,
+        kind="bench",
         note=note,
     )
+    return replace(row, target=f"{row.target}, from a range of {low:.3g} to {high:.3g}")
 
 
 def within(

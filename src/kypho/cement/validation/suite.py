@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from kypho.cement.validation import bench, exact
+from kypho.cement.validation import canal_heat, curing, displacement, leaks, pressures, spread
 from kypho.cement.validation.check import Check
 
 __all__ = ["BENCHMARKS", "run_benchmarks"]
@@ -25,40 +25,40 @@ BENCHMARKS: dict[int, str] = {
 }
 
 _COARSE: dict[int, tuple[Callable[[], list[Check]], ...]] = {
-    1: (lambda: bench.leak_bench(2.0),),
-    2: (lambda: bench.thermal_leak(1.5),),
+    1: (lambda: leaks.leak_bench(2.0),),
+    2: (lambda: canal_heat.thermal_leak(1.5),),
     3: (
-        lambda: exact.sphere((2.0, 1.5)),
-        lambda: exact.cylinder(),
-        lambda: exact.power_law(1.0),
-        lambda: exact.buckley_leverett((50, 100, 200)),
+        lambda: displacement.sphere((2.0, 1.5)),
+        lambda: displacement.cylinder(),
+        lambda: displacement.power_law(1.0),
+        lambda: displacement.buckley_leverett((50, 100, 200)),
     ),
-    4: (lambda: bench.shear_in_bone(1.5),),
-    5: (bench.cannula_pressures,),
-    6: (exact.kinetics_table, lambda: exact.conduction((3.0, 2.0)), lambda: bench.mantle(1.0, "B")),
-    7: (lambda: exact.anisotropy(1.5),),
-    8: (lambda: exact.marrow_criterion(1.0),),
-    9: (lambda: bench.canal_heat(2.0),),
-    10: (lambda: bench.clinic(8),),
-    11: (lambda: exact.spreading(1.5),),
-    12: (exact.dose,),
+    4: (lambda: pressures.shear_in_bone(1.5),),
+    5: (pressures.cannula_pressures,),
+    6: (curing.kinetics_table, lambda: curing.conduction((3.0, 2.0)), lambda: curing.mantle(1.0, "B")),
+    7: (lambda: spread.anisotropy(1.5),),
+    8: (lambda: spread.marrow_criterion(1.0),),
+    9: (lambda: canal_heat.canal_heat(2.0),),
+    10: (lambda: leaks.clinic(8),),
+    11: (lambda: spread.spreading(1.5),),
+    12: (curing.dose,),
 }
 _FINE: dict[int, tuple[Callable[[], list[Check]], ...]] = {
     **_COARSE,
-    1: (lambda: bench.leak_bench(1.5),),
-    2: (lambda: bench.thermal_leak(1.0),),
+    1: (lambda: leaks.leak_bench(1.5),),
+    2: (lambda: canal_heat.thermal_leak(1.0),),
     3: (
-        lambda: exact.sphere((1.5, 1.0, 0.75)),
-        lambda: exact.cylinder((1.0, 0.5, 0.25)),
-        lambda: exact.power_law(0.75),
-        lambda: exact.buckley_leverett((50, 100, 200, 400)),
+        lambda: displacement.sphere((1.5, 1.0, 0.75)),
+        lambda: displacement.cylinder((1.0, 0.5, 0.25)),
+        lambda: displacement.power_law(0.75),
+        lambda: displacement.buckley_leverett((50, 100, 200, 400)),
     ),
-    6: (exact.kinetics_table, lambda: exact.conduction((1.5, 1.0)), lambda: bench.mantle(0.5)),
-    7: (lambda: exact.anisotropy(0.75),),
-    8: (lambda: exact.marrow_criterion(0.5),),
-    9: (lambda: bench.canal_heat(1.5),),
-    10: (lambda: bench.clinic(48),),
-    11: (lambda: exact.spreading(1.0),),
+    6: (curing.kinetics_table, lambda: curing.conduction((1.5, 1.0)), lambda: curing.mantle(0.5)),
+    7: (lambda: spread.anisotropy(0.75),),
+    8: (lambda: spread.marrow_criterion(0.5),),
+    9: (lambda: canal_heat.canal_heat(1.5),),
+    10: (lambda: leaks.clinic(48),),
+    11: (lambda: spread.spreading(1.0),),
 }
 
 
