@@ -16,6 +16,9 @@ from kypho.space import Frame, Grid, Volume, itk_image, resample
 __all__ = ["Rigid", "move_labels", "move_vertebra", "move_volume", "refine_rigid"]
 
 MOST_STEPS = 80
+MOST_TRIALS = 300
+LEAST_GAIN = 1e-6  # nats
+ARM_MM = 40.0  # numerics: a turn counts by what it moves at this distance, the reach of a vertebra
 MATTES_BINS = 32
 LEAST_STEP_MM = 1e-3  # numerics: far below any voxel
 
@@ -117,6 +120,9 @@ def refine_rigid(
 ) -> Rigid:
     """The motion that makes two images most alike over a mask, found by descent from a start.
 
+    Correlation descends along its gradient. Mutual information is searched by a simplex: the gradient that
+    SimpleITK computes of it led away from the optimum on every pair that was tried.
+
     Args:
         fixed: image in which the mask lies.
         mask: voxels of `fixed` that count.
@@ -125,7 +131,7 @@ def refine_rigid(
         metric: correlation for images of one kind, Mattes' mutual information for two kinds.
         centre_mm: LPS point of `fixed` about which the rotation is parametrised.
         share: share of the voxels of the mask that is sampled, always the same ones.
-        step_mm: first step; the steps halve whenever the direction turns.
+        step_mm: first step, or size of the first simplex.
 
     Raises:
         RuntimeError: the images do not overlap over the mask.
@@ -136,18 +142,20 @@ def refine_rigid(
     transform.SetMatrix([float(r) for r in start.rotation.ravel()], 1e-6)
     transform.SetTranslation([float(s) for s in start.point(centre_mm) - np.asarray(centre_mm)])
     method = sitk.ImageRegistrationMethod()
-    if metric == "correlation":
-        method.SetMetricAsCorrelation()
-    else:
-        method.SetMetricAsMattesMutualInformation(MATTES_BINS)
     method.SetMetricFixedMask(itk_image(mask.astype(np.uint8), fixed.grid))
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(share, seed=1)
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetShrinkFactorsPerLevel([2, 1])
-    method.SetSmoothingSigmasPerLevel([1.0, 0.0])
-    method.SetOptimizerAsRegularStepGradientDescent(step_mm, LEAST_STEP_MM, MOST_STEPS)
-    method.SetOptimizerScalesFromPhysicalShift()
+    if metric == "correlation":
+        method.SetMetricAsCorrelation()
+        method.SetShrinkFactorsPerLevel([2, 1])
+        method.SetSmoothingSigmasPerLevel([1.0, 0.0])
+        method.SetOptimizerAsRegularStepGradientDescent(step_mm, LEAST_STEP_MM, MOST_STEPS)
+        method.SetOptimizerScalesFromPhysicalShift()
+    else:
+        method.SetMetricAsMattesMutualInformation(MATTES_BINS)
+        method.SetOptimizerAsAmoeba(step_mm, MOST_TRIALS, LEAST_STEP_MM, LEAST_GAIN)
+        method.SetOptimizerScales([ARM_MM**2] * 3 + [1.0] * 3)
     method.SetInitialTransform(transform, inPlace=True)
     method.SetNumberOfThreads(2)
     method.Execute(*(itk_image(np.asarray(v.array, np.float32), v.grid) for v in (fixed, moving)))

@@ -5,7 +5,9 @@ levels ("T7"), their parts ("T7_body"), and "sacrum", "spinal_cord", "spinal_can
 "vena_cava", "rib_left_7", ... in TotalSegmentator's spelling where kypho has no word of its own.
 
 Sources: TotalSegmentator ``map_to_binary.py`` (Wasserthal et al. 2023, doi 10.1148/ryai.230024); VerSe
-(Sekuboyina et al. 2021, doi 10.1016/j.media.2021.102166) with the TPTBox extension below L6.
+(Sekuboyina et al. 2021, doi 10.1016/j.media.2021.102166) with the TPTBox extension below L6;
+CTSpine1K counts like VerSe; TotalSpineSeg ``tss_map.json`` (Warszawer et al., ISMRM 2024), whose canal is without
+the cord.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from collections.abc import Iterable, Mapping
 
 from kypho.anatomy.labels import LEVELS
 
-__all__ = ["SCHEMES", "SUPERIOR_FIRST", "group_ids", "structure_name"]
+__all__ = ["MR_SCHEMES", "SCHEMES", "SUPERIOR_FIRST", "group_ids", "structure_name"]
 
 SUPERIOR_FIRST: tuple[str, ...] = (*LEVELS, "sacrum", "S1", "coccyx")
 """Bones of the spine in head-to-tail order; numbers do not sort (T13 is 28 in VerSe)."""
@@ -59,6 +61,13 @@ _VERSE = {
     **{n: level for n, level in enumerate([lv for lv in LEVELS if lv not in ("T13", "L6")], start=1)},
     **{25: "L6", 26: "sacrum", 27: "coccyx", 28: "T13"},
 }
+_TOTALSPINESEG = {
+    **{1: "spinal_cord", 2: "spinal_canal", 50: "sacrum", 100: "disc"},
+    **{10 + n: f"C{n}" for n in range(1, 8)},
+    **{20 + n: f"T{n}" for n in range(1, 13)},
+    **{40 + n: f"L{n}" for n in range(1, 7)},
+    **{n: "disc" for n in (*range(63, 68), *range(71, 83), *range(91, 97))},
+}
 
 
 def group_ids(names: Iterable[tuple[int, str]]) -> dict[str, tuple[int, ...]]:
@@ -87,6 +96,10 @@ _GROUPS = (
     (re.compile(r"(vertebral|spinal)_canal"), "spinal_canal"),
     (re.compile(r"(spinal_?)?cord"), "spinal_cord"),
     (re.compile(r"oesophagus"), "esophagus"),
+    (
+        re.compile(r"(vertebral_)?(bod(y|ies)|corpus)_of_vertebrae?|vertebral_bod(y|ies)|corpus"),
+        "vertebral_body",
+    ),
 )
 _REGIONS = {"c": "C", "t": "T", "l": "L", "cervical": "C", "thoracic": "T", "lumbar": "L"}
 _ORDINALS = (
@@ -94,6 +107,8 @@ _ORDINALS = (
     *("eleventh", "twelfth", "thirteenth"),
 )
 _LEVEL = re.compile(r"(?:vertebrae?_)?([ctl])_?(\d{1,2})(?:_vertebra)?(?:_(\w+))?")
+_DISC = re.compile(r"(^|_)(discs?|disks?|ivds?)(_|$)")
+"""A disc is named after a level but is no part of its bone."""
 _SPELLED = re.compile(rf"({'|'.join(_ORDINALS)})_(cervical|thoracic|lumbar)_vertebra")
 
 
@@ -103,6 +118,8 @@ def structure_name(raw: str) -> str:
     A name that kypho does not know is kept, in lower case with underscores.
     """
     key = re.sub(r"[\s\-]+", "_", raw.strip()).lower()
+    if _DISC.search(key):
+        return "disc"
     spelled = _SPELLED.fullmatch(key)
     if spelled:
         return f"{_REGIONS[spelled[2]]}{_ORDINALS.index(spelled[1]) + 1}"
@@ -123,5 +140,17 @@ SCHEMES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "totalsegmentator": _numbered(_TOTALSEGMENTATOR_V2),
     "totalsegmentator-v1": _numbered(_TOTALSEGMENTATOR_V1),
     "verse": group_ids(_VERSE.items()),
+    "totalspineseg": group_ids(_TOTALSPINESEG.items()),
 }
 """Scheme name to structure name to label numbers. "totalsegmentator" is version 2, task ``total``."""
+
+MR_SCHEMES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "vertebrae-mr": group_ids(enumerate(["sacrum", *_DESCENDING], start=1)),
+    "totalspineseg": SCHEMES["totalspineseg"],
+    "total-mr": group_ids({18: "sacrum", 19: "vertebrae", 20: "disc", 21: "spinal_cord"}.items()),
+    "spineps": group_ids({49: "vertebral_body", 60: "spinal_cord", 61: "spinal_canal"}.items()),
+    "plain": group_ids({1: "spinal_cord", 2: "spinal_canal", 3: "vertebral_body"}.items()),
+}
+"""As `SCHEMES`, for label maps made on MR: TotalSegmentator's tasks ``vertebrae_mr`` and ``total_mr``,
+TotalSpineSeg, the semantic mask of SPINEPS (Möller et al. 2024,
+arXiv 2402.16368), and three numbers. The last three name no levels."""
