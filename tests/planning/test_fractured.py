@@ -1,12 +1,14 @@
 """What a fracture changes in the plan."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from kypho.anatomy import build_vertebra
 from kypho.phantoms.spine import SolidSpine
 from kypho.planning import PlanSettings, plan_level
-from kypho.planning.fractured import SOUND, Considerations, Damage
+from kypho.planning.fractured import SOUND, Considerations, Damage, considerations_of
 from kypho.space import Frame
 
 HOLE = Damage(factor="pedicle_wall_defect", area_mm2=30.0, limit_mm2=10.0)
@@ -20,6 +22,14 @@ def a_scene(a_solid_spine):
 
 def planned(scene, fractured, **settings):
     return plan_level(*scene, PlanSettings(device="13G", **settings), fractured)
+
+
+@pytest.mark.parametrize(("foreign_ml", "named"), [(0.0, False), (0.05, False), (2.4, True)])
+def test_metal_in_the_body_is_named(foreign_ml, named):
+    absent = SimpleNamespace(state="absent")
+    assessment = SimpleNamespace(foreign_ml=foreign_ml, findings=(), finding=lambda _: absent)
+    notes = considerations_of(assessment).notes
+    assert any("2.4 mL of metal or cement" in note for note in notes) == named
 
 
 def test_an_open_pedicle_is_not_passed(a_scene):

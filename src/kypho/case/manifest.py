@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from kypho.case.document import USE
 from kypho.formats.guard import sha256_of
 
 __all__ = ["MANIFEST_SCHEMA", "library_versions", "manifest", "thread_count"]
@@ -73,5 +74,5 @@ def manifest(
             path.relative_to(folder).as_posix(): {"sha256": sha256_of([path]), "bytes": path.stat().st_size}
             for path in sorted(outputs)
         },
-        "use": "research and education; not a medical device",
+        "use": USE,
     }

@@ -15,7 +15,8 @@ from kypho.anatomy import Vertebra, build_vertebra
 from kypho.case.assessment import AssessmentResult, assess_case, assessment_document
 from kypho.case.folder import case_folder, write_json, write_volume
 from kypho.case.manifest import manifest
-from kypho.case.plan_document import PlanDocument, plan_document
+from kypho.case.plan_document import plan_document
+from kypho.case.plan_schema import PlanDocument
 from kypho.formats import CtInput, LabelsInput, NeedleLine, slicer_markups
 from kypho.formats.stl import cylinder_triangles, write_stl
 from kypho.planning import LevelPlan, PlanSettings, plan_level

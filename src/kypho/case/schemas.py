@@ -16,7 +16,7 @@ SCHEMAS = {
     "event": ("kypho.followup.events", "Event", "one event of a follow-up record"),
     "evidence": ("kypho.evidence", "Record", "one evidence record"),
     "leakage": ("kypho.case.leakage_document", "LeakageDocument", "leakage.json of `kypho check`"),
-    "plan": ("kypho.case.plan_document", "PlanDocument", "plan.json of `kypho plan`"),
+    "plan": ("kypho.case.plan_schema", "PlanDocument", "plan.json of `kypho plan`"),
     "rehearsal": (
         "kypho.case.rehearsal_document",
         "RehearsalDocument",

@@ -12,7 +12,7 @@ from kypho.cli.inputs import READING, levels_chosen, read_ct_and_labels
 from kypho.cli.options import AsJson, Ct, LabelFile, Out, Scheme, Series
 
 if TYPE_CHECKING:
-    from kypho.case.plan_document import ApproachPart, NeedlePart, PlanDocument
+    from kypho.case.plan_schema import ApproachPart, NeedlePart, PlanDocument
     from kypho.cli.progress import Steps
     from kypho.formats import CtInput, LabelsInput
     from kypho.planning import PlanSettings

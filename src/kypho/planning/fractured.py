@@ -60,6 +60,11 @@ def considerations_of(assessment: Assessment) -> Considerations:
     cleft = _cleft(assessment)
     if cleft is not None:
         notes.append("the tip aims at the intravertebral cleft, which cement fills first")
+    if assessment.foreign_ml > value("fracture.foreign_ml"):
+        notes.append(
+            f"{assessment.foreign_ml:.1f} mL of metal or cement lie in the body already: no needle is kept "
+            "away from them, and what they hide was not assessed"
+        )
     unknown = [f.factor for f in assessment.findings if f.state == "not_assessable"]
     if unknown:
         names = ", ".join(name.replace("_", " ") for name in unknown)
@@ -91,12 +96,10 @@ def _damaged(assessment: Assessment) -> dict[Side, Damage]:
                 found[side] = Damage(factor="cortical_defect", area_mm2=area, limit_mm2=limit)
     if assessment.finding("posterior_wall_defect").state == "present":
         holes = openings(assessment.walls["posterior"])
-        largest = max(holes, key=lambda hole: hole.defect_mm2, default=None)
-        if largest is not None and abs(largest.across_mm) > largest.width_mm / 2:
-            open_side: Side = "left" if largest.across_mm > 0 else "right"
-            found[open_side] = Damage(
-                factor="posterior_wall_defect", area_mm2=largest.defect_mm2, limit_mm2=limit
-            )
+        beside = [h for h in holes if abs(h.across_mm) > h.width_mm / 2 and h.area_mm2 >= limit]
+        for hole in sorted(beside, key=lambda h: -h.area_mm2)[:1]:
+            open_side: Side = "left" if hole.across_mm > 0 else "right"
+            found[open_side] = Damage(factor="posterior_wall_defect", area_mm2=hole.area_mm2, limit_mm2=limit)
     return found
 
 

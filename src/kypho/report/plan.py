@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kypho.case.assessment import assessment_document
 from kypho.case.plan import PlanResult
-from kypho.case.plan_document import PlanDocument
+from kypho.case.plan_schema import PlanDocument
 from kypho.evidence import record, value
 from kypho.report.assessment import headline
 from kypho.report.assessment_figures import body_figure
