@@ -1,28 +1,43 @@
 """The founding case, rehearsed: the example's numbers, not its pictures."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 
-@pytest.mark.slow
-def test_only_the_breaching_needle_puts_cement_into_the_canal():
+@pytest.fixture(scope="module")
+def example():
     path = Path(__file__).parents[2] / "examples" / "04_seed_case_rehearsed.py"
     spec = importlib.util.spec_from_file_location("seed_case", path)
-    example = importlib.util.module_from_spec(spec)
-    import sys
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["seed_case"] = module
+    spec.loader.exec_module(module)
+    return module
 
-    sys.modules["seed_case"] = example
-    spec.loader.exec_module(example)
-    planned, breaching = (example.rehearse(name, grid_mm=0.75) for name in example.needles())
+
+@pytest.mark.slow
+def test_a_deep_planned_needle_leaves_the_canal_clean_and_a_breach_near_the_wall_does_not(example):
+    planned, breaching = (example.rehearse("lytic", name) for name in ("a, planned", "b, drawn back"))
     assert planned.first_ml is None
     assert planned.canal_ml(6.0) < 0.005
     assert breaching.first_ml is not None
-    assert 3.0 < breaching.first_ml <= 6.0
-    assert breaching.left_part > 0.5
-    leaks = [breaching.canal_ml(v) for v in example.VOLUMES_ML]
-    assert np.all(np.diff(leaks) >= 0)
+    assert breaching.first_ml < 3.0
+    assert breaching.left_part > 0.5, "on the side of the breach"
+    assert breaching.result.leaked_ml["canal_intradural"][-1] > 0, "through the dura that it tore"
+    assert np.all(np.diff(breaching.canal) >= -1e-12), "what is in the canal stays there"
     for outcome in (planned, breaching):
         assert outcome.result.mass_balance_error < 1e-12
+
+
+@pytest.mark.slow
+def test_at_one_depth_the_way_of_the_needle_decides(example):
+    """Both drawn back to the same distance from the wall: only the breach differs."""
+    kept, breached = (example.rehearse("lytic", f"{n}, drawn back") for n in "ab")
+    assert breached.canal_ml(3.0) > 5 * kept.canal_ml(3.0)
+    assert (
+        kept.result.leaked_ml["canal_intradural"][-1]
+        < 0.1 * breached.result.leaked_ml["canal_intradural"][-1]
+    )
