@@ -39,7 +39,7 @@ NEEDLE = "#D55E00"
 ROUNDING_MM = 2e-3  # numerics: a margin this close to its limit keeps it, as the planner counts
 SECTION_MM = 0.4  # numerics: pixel of a drawn section, finer than the CT
 WINDOW_HU = (-150, 850)  # numerics: a bone window for display
-STEPS = ("docked on bone", "middle of the pedicle", "posterior wall", "final")
+APART_MM = 2.0  # numerics: steps closer than this look the same on a view
 
 
 def sections_figure(result: PlanResult, approach: Approach) -> Figure:
@@ -111,13 +111,13 @@ def steps_figure(result: PlanResult, needle: Needle, acceptable: bool) -> Figure
     """AP and lateral view at each step, and the view down the needle."""
     projector = Projector(result.ct.volume)
     frame = result.vertebra.frame
-    depths = _step_depths(needle)
+    steps = _steps(needle)
     figure = Figure(figsize=(13.0, 5.9), layout="constrained")
-    axes = figure.subplots(2, len(STEPS) + 1)
+    axes = figure.subplots(2, len(steps) + 1)
     for row, (name, carm) in enumerate((("True AP", true_ap(frame)), ("True lateral", true_lateral(frame)))):
         patient = projector.trace(carm)
         look = Look.of(patient)
-        for ax, step, depth in zip(axes[row], STEPS, depths, strict=False):
+        for ax, (step, depth) in zip(axes[row], steps.items(), strict=False):
             tip = needle.entry_mm + depth * needle.direction
             film = to_film(patient + _shaft(carm, needle, tip), look)
             lines = (step, f"{depth:.0f} mm past bone")
@@ -136,11 +136,18 @@ def steps_figure(result: PlanResult, needle: Needle, acceptable: bool) -> Figure
     return figure
 
 
-def _step_depths(needle: Needle) -> list[float]:
-    """Depth past the bone entry at each of STEPS."""
+def _steps(needle: Needle) -> dict[str, float]:
+    """Steps of the needle and their depth past the bone entry, mm.
+
+    A needle that enters the bone at the posterior wall or in front of it passes no pedicle: its way is cut
+    into thirds instead.
+    """
     depth = {d.name: d.from_bone_mm for d in needle.depths}
-    wall = depth["posterior_wall"]
-    return [0.0, (depth["pedicle_entry"] + wall) / 2, wall, depth["tip"]]
+    wall, tip = depth["posterior_wall"], depth["tip"]
+    pedicle = (depth["pedicle_entry"] + wall) / 2
+    if np.diff([0.0, pedicle, wall, tip]).min() >= APART_MM:
+        return {"docked on bone": 0.0, "middle of the pedicle": pedicle, "posterior wall": wall, "final": tip}
+    return {"docked on bone": 0.0, "a third of the way": tip / 3, "two thirds": 2 * tip / 3, "final": tip}
 
 
 def _shaft(carm: CArm, needle: Needle, tip: NDArray) -> NDArray[np.float32]:
