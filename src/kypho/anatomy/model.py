@@ -201,7 +201,8 @@ def _cut_out(
     """CT, bone and cord around the level, and the direction to the head from the neighbours."""
     box = main_box(labels, level, 2 * MARGIN_MM)
     bone = ndimage.binary_fill_holes(labels.part(level, box))
-    cord = labels.part("spinal_canal" if labels.has("spinal_canal") else "spinal_cord", box)
+    # Some schemes label the canal without the cord in it.
+    cord = labels.part("spinal_canal", box) | labels.part("spinal_cord", box)
     part_ct = ct.crop([s.start for s in box], [s.stop for s in box])
     return part_ct, bone, cord, _axis_hint(labels, level)
 

@@ -6,8 +6,8 @@ levels ("T7"), their parts ("T7_body"), and "sacrum", "spinal_cord", "spinal_can
 
 Sources: TotalSegmentator ``map_to_binary.py`` (Wasserthal et al. 2023, doi 10.1148/ryai.230024); VerSe
 (Sekuboyina et al. 2021, doi 10.1016/j.media.2021.102166) with the TPTBox extension below L6;
-CTSpine1K counts like VerSe; TotalSpineSeg ``tss_map.json`` (Warszawer et al., ISMRM 2024), whose canal is without
-the cord.
+CTSpine1K counts like VerSe; TotalSpineSeg ``tss_map.json`` (Warszawer et al., ISMRM 2024), whose canal
+is without the cord.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def assess(
 
     known = _known(procedure, detection, volume, viscosity, metastasis)
     with Steps(len(STEPS), quiet=as_json) as steps:
-        image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, series=series)
+        image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, level=level, series=series)
         name = chosen_level(found.labels, level)
         with steps.step("vertebra model"):
             vertebra = build_vertebra(image.volume, found.labels, name)

@@ -62,7 +62,7 @@ def check(
             before = read_ct(preop) if preop else None
         source = image if before is None else before
         with steps.step("read the labels"):
-            found = labels_on(source, labels, scheme=scheme)
+            found = labels_on(source, labels, scheme=scheme, level=level)
         name = chosen_level(found.labels, level)
         reading = _mri(mri, mri_labels, found.labels, name, source.volume)
         result = check_case(image, found, name, steps.step, before=before, mri=reading)

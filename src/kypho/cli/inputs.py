@@ -17,7 +17,13 @@ READING = ("read the CT", "read the labels")
 
 
 def read_ct_and_labels(
-    ct: Path, labels: Path | None, steps: Steps, *, scheme: str, series: str | None = None
+    ct: Path,
+    labels: Path | None,
+    steps: Steps,
+    *,
+    scheme: str,
+    level: str | None = None,
+    series: str | None = None,
 ) -> tuple[CtInput, LabelsInput]:
     """Read a CT and the labels on it, as the two timed steps `READING`.
 
@@ -30,12 +36,12 @@ def read_ct_and_labels(
     with steps.step("read the CT"):
         image = read_ct(ct, series=series)
     with steps.step("read the labels"):
-        found = labels_on(image, labels, scheme=scheme)
+        found = labels_on(image, labels, scheme=scheme, level=level)
     return image, found
 
 
-def labels_on(image: CtInput, labels: Path | None, *, scheme: str) -> LabelsInput:
-    """The given labels of a CT, or those of an installed segmenter.
+def labels_on(image: CtInput, labels: Path | None, *, scheme: str, level: str | None = None) -> LabelsInput:
+    """The given labels of a CT, or those of an installed segmenter; `level` names a mask without names.
 
     Raises:
         LabelsNeededError: no labels were given and no segmenter is installed.
@@ -45,7 +51,7 @@ def labels_on(image: CtInput, labels: Path | None, *, scheme: str) -> LabelsInpu
 
     if labels is None:
         return find_labels(image.volume)
-    return read_labels(labels, scheme=scheme, ct=image.volume)
+    return read_labels(labels, scheme=scheme, ct=image.volume, level=level)
 
 
 def chosen_level(labels: Labels, level: str | None) -> str:

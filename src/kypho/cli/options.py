@@ -28,7 +28,8 @@ LabelFile = Annotated[
     Path | None, typer.Option("--labels", help="Labels: NIfTI, NRRD, DICOM SEG or a folder of masks.")
 ]
 Scheme = Annotated[
-    str, typer.Option("--scheme", help="auto, totalsegmentator, verse, or a JSON map of names.")
+    str,
+    typer.Option("--scheme", help="auto, totalsegmentator, verse, totalspineseg, or a JSON map of names."),
 ]
 Level = Annotated[str | None, typer.Option("--level", help="Such as T7. Without it: list them.")]
 Out = Annotated[

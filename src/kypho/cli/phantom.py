@@ -54,7 +54,7 @@ def phantom(
         else _spec(collapse, wall or [], retropulsion, cleft, schmorl, lesion, breach, density_drop, seed)
     )
     image = read_ct(ct)
-    found = read_labels(labels, scheme=scheme, ct=image.volume)
+    found = read_labels(labels, scheme=scheme, ct=image.volume, level=level)
     vertebra = build_vertebra(image.volume, found.labels, level.upper())
     made = make_fracture(image.volume, found.labels, vertebra, spec, slice_mm=slice_mm)
     with case_folder(out) as staging:

@@ -44,7 +44,7 @@ def plan(
     settings = _settings(device, strategy, limit or [])
     refused: list[bool] = []
     with Steps(len(STEPS), quiet=as_json) as steps:
-        image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, series=series)
+        image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, level=level, series=series)
         many = level is not None and level.lower() == "all"
         for name in levels_chosen(found.labels, level):
             folder = _folder(out, name, many=many)

@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from kypho.anatomy.labels import Labels
+from kypho.anatomy.labels import LEVELS, Labels
 from kypho.anatomy.schemes import SCHEMES, group_ids
-from kypho.errors import FrameOfReferenceError, LabelsError, SettingsError, UnreadableFileError
+from kypho.errors import (
+    ChoiceNeededError,
+    FrameOfReferenceError,
+    LabelsError,
+    SettingsError,
+    UnreadableFileError,
+)
 from kypho.evidence import value
 from kypho.formats.dicom_index import is_dicom
 from kypho.formats.dicom_seg import read_seg
@@ -23,8 +29,10 @@ from kypho.formats.raw import image_kind, read_image
 from kypho.formats.scheme_detect import bone_contrast_hu, detect_scheme
 from kypho.space import Grid, Volume, resample
 
-__all__ = ["LabelsInput", "read_labels"]
+__all__ = ["LabelMap", "LabelsInput", "asked_names", "put_on_grid", "read_labels", "read_map"]
 
+PLAIN_MASK = (frozenset({1}), frozenset({255}))
+"""The numbers of a mask that names nothing."""
 MARGIN = 3
 """Voxels kept around the vertebrae, one more than `bone_contrast_hu` grows a mask."""
 
@@ -45,7 +53,7 @@ class LabelsInput:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Read:
+class LabelMap:
     """A label map before it meets the CT. `ids` is None while only the scheme can tell them."""
 
     volume: Volume
@@ -55,24 +63,25 @@ class _Read:
     files: tuple[Path, ...]
 
 
-def read_labels(path: Path, *, scheme: str = "auto", ct: Volume) -> LabelsInput:
+def read_labels(path: Path, *, scheme: str = "auto", ct: Volume, level: str | None = None) -> LabelsInput:
     """Read labels and put them on the CT's grid.
 
     Args:
         path: label image (NIfTI, NRRD, MetaImage), DICOM SEG, or a folder of one mask per structure as
             TotalSegmentator writes it.
-        scheme: "auto", "totalsegmentator" (v2), "totalsegmentator-v1", "verse", or the path of a JSON file
-            of names (see `read_names`).
+        scheme: "auto", a name in `SCHEMES`, or the path of a JSON file of names (see `read_names`).
         ct: the CT the labels belong to.
+        level: what a plain mask of one vertebra shows; of no use where the numbers have a meaning.
 
     Raises:
+        ChoiceNeededError: a plain mask, and no level given.
         LabelsError: empty, fractional or negative, of no known scheme or of several.
         FrameOfReferenceError: the labels belong to another patient or scan than the CT.
         UnreadableFileError, GeometryError: the file cannot be used.
     """
     path = Path(path)
-    names = _asked_names(scheme)
-    read = _read(path)
+    names = asked_names(scheme)
+    read = read_map(path)
     notes = read.notes
     present = Labels(volume=read.volume, scheme=read.scheme, ids={}).present_ids
     if names is not None:
@@ -80,6 +89,9 @@ def read_labels(path: Path, *, scheme: str = "auto", ct: Volume) -> LabelsInput:
     elif read.ids is not None:
         chosen, ids = read.scheme, read.ids
         notes += (f"{path.name}: names taken from the file ({chosen})",)
+    elif present in PLAIN_MASK:
+        chosen, ids, why = _plain_mask(min(present), level, path.name)
+        notes += (why,)
     else:
         chosen, why = detect_scheme(read.volume, present, path.name)
         ids, notes = SCHEMES[chosen], (*notes, why)
@@ -87,13 +99,23 @@ def read_labels(path: Path, *, scheme: str = "auto", ct: Volume) -> LabelsInput:
     if unknown:
         shown = ", ".join(map(str, unknown[:10]))
         notes += (f"{path.name}: numbers without a meaning in scheme {chosen} are left out ({shown})",)
-    volume, moved = _on_grid(read.volume, ct.grid, path.name)
+    volume, moved = put_on_grid(read.volume, ct.grid, path.name)
     labels = Labels(volume=volume, scheme=chosen, ids=ids)
     _require_same_patient(labels, ct, path.name)
     return LabelsInput(labels=labels, sha256=sha256_of(read.files), notes=notes + moved)
 
 
-def _asked_names(scheme: str) -> tuple[str, Mapping[str, tuple[int, ...]]] | None:
+def _plain_mask(number: int, level: str | None, what: str) -> tuple[str, Mapping[str, tuple[int, ...]], str]:
+    """Scheme, names and a note for a mask of one structure: it is the level that was asked for."""
+    asked = (level or "").upper()
+    if asked not in LEVELS:
+        raise ChoiceNeededError(
+            f"{what} is a mask of one structure without a name; say which vertebra it is with --level"
+        )
+    return "mask", {asked: (number,)}, f"{what}: a mask of one structure, taken to be {asked} as asked"
+
+
+def asked_names(scheme: str) -> tuple[str, Mapping[str, tuple[int, ...]]] | None:
     """What the caller says the numbers mean; None for "auto"."""
     if scheme == "auto":
         return None
@@ -106,7 +128,7 @@ def _asked_names(scheme: str) -> tuple[str, Mapping[str, tuple[int, ...]]] | Non
     )
 
 
-def _read(path: Path) -> _Read:
+def read_map(path: Path) -> LabelMap:
     if path.is_dir():
         return _read_masks(path)
     require_file(path)
@@ -115,7 +137,7 @@ def _read(path: Path) -> _Read:
         raw = read_image(path)
         array = _whole_numbers(raw.array, raw.slope, raw.intercept, path.name)
         named = group_ids(raw.names.items()) if raw.names else None
-        return _Read(
+        return LabelMap(
             volume=Volume(array=array, grid=raw.grid, unit="label"),
             ids=named,
             scheme="names in the file" if named else "auto",
@@ -124,18 +146,18 @@ def _read(path: Path) -> _Read:
         )
     if is_dicom(path):
         volume, ids, notes = read_seg(path)
-        return _Read(volume=volume, ids=ids, scheme="dicom-seg", notes=notes, files=(path,))
+        return LabelMap(volume=volume, ids=ids, scheme="dicom-seg", notes=notes, files=(path,))
     raise UnreadableFileError(f"{path} is in no known format; give NIfTI, NRRD, MetaImage or DICOM SEG")
 
 
-def _read_masks(folder: Path) -> _Read:
+def _read_masks(folder: Path) -> LabelMap:
     """One binary mask per structure, the file name telling which."""
     files = sorted(p for p in folder.iterdir() if p.is_file() and image_kind(p) == "nifti")
     if not files:
         # Viewers save a SEG as the only file of a folder.
         seg = [p for p in sorted(folder.iterdir()) if p.is_file() and is_dicom(p)]
         if len(seg) == 1:
-            return _read(seg[0])
+            return read_map(seg[0])
         raise UnreadableFileError(
             f"{folder} holds no NIfTI masks and no single DICOM SEG; give the label file"
         )
@@ -151,7 +173,7 @@ def _read_masks(folder: Path) -> _Read:
     if array is None or grid is None:
         raise UnreadableFileError(f"{folder} holds no NIfTI masks; give the label file")
     names = [(n, file.name.split(".")[0]) for n, file in enumerate(files, start=1)]
-    return _Read(
+    return LabelMap(
         volume=Volume(array=array, grid=grid, unit="label"),
         ids=group_ids(names),
         scheme="masks",
@@ -180,7 +202,7 @@ def _whole_numbers(stored: NDArray, slope: float, intercept: float, what: str) -
     return np.ascontiguousarray(values, dtype=np.uint8 if high < 256 else np.uint16)
 
 
-def _on_grid(labels: Volume, grid: Grid, what: str) -> tuple[Volume, tuple[str, ...]]:
+def put_on_grid(labels: Volume, grid: Grid, what: str) -> tuple[Volume, tuple[str, ...]]:
     """The labels on the CT's grid, and a note if they had to move.
 
     Raises:

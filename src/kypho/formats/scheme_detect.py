@@ -77,6 +77,13 @@ def _strangers(scheme: str, present: frozenset[int]) -> bool:
     return not present <= known
 
 
+def _cordless(scheme: str, present: frozenset[int]) -> bool:
+    """True if a map lacks what TotalSpineSeg always draws; L2 to L5 of VerSe would else be its T1 to T4."""
+    if scheme != "totalspineseg":
+        return False
+    return not present & {*SCHEMES[scheme]["spinal_cord"], *SCHEMES[scheme]["spinal_canal"]}
+
+
 def detect_scheme(labels: Volume, present: frozenset[int], what: str) -> tuple[str, str]:
     """The scheme that makes sense of the numbers, and a sentence why.
 
@@ -89,7 +96,7 @@ def detect_scheme(labels: Volume, present: frozenset[int], what: str) -> tuple[s
     fits: dict[str, dict[str, int]] = {}
     for scheme, ids in SCHEMES.items():
         numbers = _level_numbers(ids, present)
-        if not numbers or _strangers(scheme, present):
+        if not numbers or _strangers(scheme, present) or _cordless(scheme, present):
             continue
         middles = _middles(labels, list(numbers.values()))
         judged = [level for level, n in numbers.items() if n in middles]

@@ -44,7 +44,7 @@ ABOVE_MM = 7.0  # numerics: beyond the endplates and the pedicles
 BONES = ("rib_", "sacrum", "S1", "scapula", "clavicula", "hip", "sternum", *LEVELS)
 """Labels that are bone to the touch; a name that starts with one of these counts."""
 MUSCLES = ("autochthon", "iliopsoas", "gluteus")
-HARMLESS = (*MUSCLES, "skin", "body", "spinal_cord", "spinal_canal", "costal_cart", "brain")
+HARMLESS = (*MUSCLES, "skin", "body", "spinal_cord", "spinal_canal", "disc", "costal_cart", "brain")
 """Labels a needle may pass or whose own wall guards them; everything else is an organ or a vessel."""
 
 
