@@ -1,4 +1,4 @@
-"""Find the CT slices in a DICOM folder and choose one series."""
+"""Find the slices of a CT, or of an MR, in a DICOM folder and choose one series."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +14,30 @@ from numpy.typing import NDArray
 from kypho.errors import ChoiceNeededError, GeometryError, ModalityError, UnreadableFileError
 from kypho.formats.guard import reading
 
-__all__ = ["Slice", "choose_series", "index_file", "index_folder", "is_dicom", "read_header"]
+__all__ = ["Modality", "Slice", "choose_series", "index_file", "index_folder", "is_dicom", "read_header"]
 
-CT_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.2",  # CT
-    "1.2.840.10008.5.1.4.1.1.2.1",  # enhanced CT
-    "1.2.840.10008.5.1.4.1.1.2.2",  # legacy converted enhanced CT
+Modality = Literal["CT", "MR"]
+CLASSES: dict[Modality, set[str]] = {
+    "CT": {
+        "1.2.840.10008.5.1.4.1.1.2",  # CT
+        "1.2.840.10008.5.1.4.1.1.2.1",  # enhanced CT
+        "1.2.840.10008.5.1.4.1.1.2.2",  # legacy converted enhanced CT
+    },
+    "MR": {
+        "1.2.840.10008.5.1.4.1.1.4",  # MR
+        "1.2.840.10008.5.1.4.1.1.4.1",  # enhanced MR
+        "1.2.840.10008.5.1.4.1.1.4.4",  # legacy converted enhanced MR
+    },
 }
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 LISTED = 12
+_ARTICLE = {"CT": "a", "MR": "an"}
+_OPTION = {"CT": "--series", "MR": "--mri-series"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Slice:
-    """One CT slice: a file, or one frame of an enhanced file.
+    """One slice: a file, or one frame of an enhanced file.
 
     Attributes:
         path: the file.
@@ -87,33 +97,35 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def index_file(path: Path) -> tuple[list[Slice], str]:
-    """The CT slices of a DICOM file and of the files beside it, and the file's own SeriesInstanceUID.
+def index_file(path: Path, modality: Modality = "CT") -> tuple[list[Slice], str]:
+    """The slices of a DICOM file and of the files beside it, and the file's own SeriesInstanceUID.
 
     Raises:
-        ModalityError: the file is DICOM, but no CT slice.
+        ModalityError: the file is DICOM, but no slice of the modality.
     """
     header = read_header(path)
     with reading(path, "DICOM"):
-        reason = _not_a_slice(path, header)
+        reason = _not_a_slice(path, header, modality)
     if reason is not None:
-        raise ModalityError(f"{path} is no CT image ({reason}); give a CT series")
+        raise ModalityError(
+            f"{path} is no {modality} image ({reason}); give {_ARTICLE[modality]} {modality} series"
+        )
     beside = [other for other in sorted(path.parent.iterdir()) if other.is_file() and is_dicom(other)]
-    slices, _ = _index(beside, path)
+    slices, _ = _index(beside, path, modality)
     return slices, _text(header, "SeriesInstanceUID")
 
 
-def index_folder(folder: Path) -> tuple[list[Slice], tuple[str, ...]]:
-    """Every CT slice below a folder, localizers left out, with notes on what was left out.
+def index_folder(folder: Path, modality: Modality = "CT") -> tuple[list[Slice], tuple[str, ...]]:
+    """Every slice of a modality below a folder, localizers left out, with notes on what was left out.
 
     Raises:
         UnreadableFileError: no DICOM at all, or a DICOM file that cannot be parsed.
-        ModalityError: DICOM, but no CT.
+        ModalityError: DICOM, but not of the modality.
     """
-    return _index(_files(folder), folder)
+    return _index(_files(folder), folder, modality)
 
 
-def _index(paths: Iterable[Path], what: Path) -> tuple[list[Slice], tuple[str, ...]]:
+def _index(paths: Iterable[Path], what: Path, modality: Modality) -> tuple[list[Slice], tuple[str, ...]]:
     slices: list[Slice] = []
     left_out: Counter[str] = Counter()
     others: set[str] = set()
@@ -127,44 +139,47 @@ def _index(paths: Iterable[Path], what: Path) -> tuple[list[Slice], tuple[str, .
             continue
         header = read_header(path)
         with reading(path, "DICOM"):
-            reason = _not_a_slice(path, header)
+            reason = _not_a_slice(path, header, modality)
             if reason is None:
-                slices += _slices(path, header)
+                slices += _slices(path, header, modality)
             else:
                 left_out[reason] += 1
                 others.add(_text(header, "Modality") or "unknown")
     if not slices:
         if others:
-            raise ModalityError(f"{what} holds {', '.join(sorted(others))} but no CT slices; give a CT")
-        raise UnreadableFileError(f"{what} holds no DICOM file; give the folder of the CT series")
+            raise ModalityError(
+                f"{what} holds {', '.join(sorted(others))} but no {modality} slices; "
+                f"give {_ARTICLE[modality]} {modality}"
+            )
+        raise UnreadableFileError(f"{what} holds no DICOM file; give the folder of the {modality} series")
     return slices, tuple(f"left out: {n} {what}" for what, n in left_out.items())
 
 
-def _not_a_slice(path: Path, header: Any) -> str | None:
-    """Why a dataset is no CT slice, or None."""
+def _not_a_slice(path: Path, header: Any, modality: Modality) -> str | None:
+    """Why a dataset is no slice of the modality, or None."""
     if _text(getattr(header, "file_meta", None), "MediaStorageSOPClassUID") == DIRECTORY_CLASS:
         return "directory files"
     if not _text(header, "SOPClassUID"):
         raise UnreadableFileError(f"{path} is cut off before it says what it holds; export it again")
-    if _text(header, "Modality") != "CT":
+    if _text(header, "Modality") != modality:
         return f"objects of modality {_text(header, 'Modality') or 'unknown'}"
-    if _text(header, "SOPClassUID") not in CT_CLASSES:
-        return "objects that are no CT images"
+    if _text(header, "SOPClassUID") not in CLASSES[modality]:
+        return f"objects that are no {modality} images"
     if "LOCALIZER" in [str(part).upper() for part in (getattr(header, "ImageType", None) or [])]:
         return "localizers"
     return None
 
 
-def _slices(path: Path, header: Any) -> list[Slice]:
+def _slices(path: Path, header: Any, modality: Modality) -> list[Slice]:
     """The slices of one file: one, or one per frame."""
     shared = (getattr(header, "SharedFunctionalGroupsSequence", None) or [None])[0]
     frames = getattr(header, "PerFrameFunctionalGroupsSequence", None)
     if not frames:
-        return [_slice(path, header, 0, [header])]
+        return [_slice(path, header, 0, [header], modality)]
     made = []
     for n, own in enumerate(frames):
         groups = [item for item in (own, shared) if item is not None]
-        made.append(_slice(path, header, n, [*_opened(groups), header]))
+        made.append(_slice(path, header, n, [*_opened(groups), header], modality))
     return made
 
 
@@ -173,7 +188,7 @@ def _opened(groups: list[Any]) -> list[Any]:
     return [element.value[0] for group in groups for element in group if element.VR == "SQ" and element.value]
 
 
-def _slice(path: Path, header: Any, frame: int, places: Sequence[Any]) -> Slice:
+def _slice(path: Path, header: Any, frame: int, places: Sequence[Any], modality: Modality) -> Slice:
     """One slice, each attribute taken from the first of `places` that has it."""
 
     def find(name: str, count: int) -> list[float]:
@@ -185,7 +200,9 @@ def _slice(path: Path, header: Any, frame: int, places: Sequence[Any]) -> Slice:
                     return numbers
         raise GeometryError(f"{path} lacks a usable {name}; export the series again with its full header")
 
-    slope, intercept = _rescale_of(path, places, find)
+    # The numbers of an MR mean nothing by themselves, so neither their rescale nor their padding counts.
+    is_ct = modality == "CT"
+    slope, intercept = _rescale_of(path, places, find) if is_ct else (1.0, 0.0)
     return Slice(
         path=path,
         header=header,
@@ -196,7 +213,7 @@ def _slice(path: Path, header: Any, frame: int, places: Sequence[Any]) -> Slice:
         shape=(int(header.Rows), int(header.Columns)),
         slope=slope,
         intercept=intercept,
-        padding=_padding(header),
+        padding=_padding(header) if is_ct else None,
         series_uid=_text(header, "SeriesInstanceUID"),
         frame_of_reference=_text(header, "FrameOfReferenceUID") or None,
     )
@@ -238,7 +255,9 @@ def _padding(header: Any) -> tuple[float, float] | None:
     return ends[0], ends[1]
 
 
-def choose_series(slices: list[Slice], series: str | None, what: Path) -> list[Slice]:
+def choose_series(
+    slices: list[Slice], series: str | None, what: Path, modality: Modality = "CT"
+) -> list[Slice]:
     """The slices of the wanted series, or of the only one.
 
     Raises:
@@ -253,8 +272,12 @@ def choose_series(slices: list[Slice], series: str | None, what: Path) -> list[S
         return groups[series]
     listed = "; ".join(_facts(uid, groups[uid]) for uid in sorted(groups)[:LISTED])
     more = f"; and {len(groups) - LISTED} more" if len(groups) > LISTED else ""
-    start = f"{what} holds {len(groups)} CT series" if series is None else f"{what} has no CT series {series}"
-    raise ChoiceNeededError(f"{start}: {listed}{more}. Choose one with --series UID")
+    start = (
+        f"{what} holds {len(groups)} {modality} series"
+        if series is None
+        else f"{what} has no {modality} series {series}"
+    )
+    raise ChoiceNeededError(f"{start}: {listed}{more}. Choose one with {_OPTION[modality]} UID")
 
 
 def _facts(uid: str, slices: list[Slice]) -> str:

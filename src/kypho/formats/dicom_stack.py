@@ -56,7 +56,7 @@ def _alike(slices: list[Slice], what: Path) -> None:
     """Every slice has the first one's orientation, size, pixel spacing and frame of reference."""
     first = slices[0]
     if len(slices) < 2:
-        raise GeometryError(f"{what} holds a single CT slice; a volume is needed")
+        raise GeometryError(f"{what} holds a single slice; a volume is needed")
     frames = {item.frame_of_reference for item in slices}
     if len(frames) > 1:
         raise GeometryError(f"{what} holds slices of {len(frames)} frames of reference; split the series")

@@ -29,7 +29,7 @@ from kypho.formats.raw import image_kind, read_image
 from kypho.formats.scheme_detect import bone_contrast_hu, detect_scheme
 from kypho.space import Grid, Volume, resample
 
-__all__ = ["LabelMap", "LabelsInput", "asked_names", "put_on_grid", "read_labels", "read_map"]
+__all__ = ["LabelMap", "LabelsInput", "asked_names", "read_labels", "read_map"]
 
 PLAIN_MASK = (frozenset({1}), frozenset({255}))
 """The numbers of a mask that names nothing."""
@@ -54,7 +54,7 @@ class LabelsInput:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelMap:
-    """A label map before it meets the CT. `ids` is None while only the scheme can tell them."""
+    """A label map before it meets its image. `ids` is None while only the scheme can tell them."""
 
     volume: Volume
     ids: Mapping[str, tuple[int, ...]] | None
@@ -99,7 +99,7 @@ def read_labels(path: Path, *, scheme: str = "auto", ct: Volume, level: str | No
     if unknown:
         shown = ", ".join(map(str, unknown[:10]))
         notes += (f"{path.name}: numbers without a meaning in scheme {chosen} are left out ({shown})",)
-    volume, moved = put_on_grid(read.volume, ct.grid, path.name)
+    volume, moved = _on_grid(read.volume, ct.grid, path.name)
     labels = Labels(volume=volume, scheme=chosen, ids=ids)
     _require_same_patient(labels, ct, path.name)
     return LabelsInput(labels=labels, sha256=sha256_of(read.files), notes=notes + moved)
@@ -115,20 +115,23 @@ def _plain_mask(number: int, level: str | None, what: str) -> tuple[str, Mapping
     return "mask", {asked: (number,)}, f"{what}: a mask of one structure, taken to be {asked} as asked"
 
 
-def asked_names(scheme: str) -> tuple[str, Mapping[str, tuple[int, ...]]] | None:
-    """What the caller says the numbers mean; None for "auto"."""
+def asked_names(
+    scheme: str, known: Mapping[str, Mapping[str, tuple[int, ...]]] = SCHEMES
+) -> tuple[str, Mapping[str, tuple[int, ...]]] | None:
+    """What the caller says the numbers mean, among known schemes; None for "auto"."""
     if scheme == "auto":
         return None
-    if scheme in SCHEMES:
-        return scheme, SCHEMES[scheme]
+    if scheme in known:
+        return scheme, known[scheme]
     if scheme.lower().endswith(".json"):
         return read_names(Path(scheme))
     raise SettingsError(
-        f"scheme {scheme!r} is unknown; use auto, {', '.join(SCHEMES)}, or a JSON file of names"
+        f"scheme {scheme!r} is unknown; use auto, {', '.join(known)}, or a JSON file of names"
     )
 
 
 def read_map(path: Path) -> LabelMap:
+    """A label map as it is stored, in any of the formats of `read_labels`."""
     if path.is_dir():
         return _read_masks(path)
     require_file(path)
@@ -202,7 +205,7 @@ def _whole_numbers(stored: NDArray, slope: float, intercept: float, what: str) -
     return np.ascontiguousarray(values, dtype=np.uint8 if high < 256 else np.uint16)
 
 
-def put_on_grid(labels: Volume, grid: Grid, what: str) -> tuple[Volume, tuple[str, ...]]:
+def _on_grid(labels: Volume, grid: Grid, what: str) -> tuple[Volume, tuple[str, ...]]:
     """The labels on the CT's grid, and a note if they had to move.
 
     Raises:
