@@ -15,7 +15,7 @@ from kypho.anatomy import Labels, Vertebra
 from kypho.errors import InputError
 from kypho.evidence.records import value
 from kypho.leakage.actions import Action, actions_for
-from kypho.leakage.boundary import Blur, measure_blur
+from kypho.leakage.blur import Blur, measure_blur
 from kypho.leakage.canal import CanalFinding, read_canal
 from kypho.leakage.inside import InsideFinding, read_inside
 from kypho.leakage.parts import Interval, MeasuredPart, measure, split

@@ -10,16 +10,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from kypho.evidence.records import value
-from kypho.leakage.boundary import (
-    Blur,
-    Boundary,
-    Fits,
-    fit_shapes,
-    likely_contrasts,
-    pooled_weights,
-    refine,
-    settle,
-)
+from kypho.leakage.blur import Blur
+from kypho.leakage.boundary import Boundary, Contrast, Fits, fit_shapes, likely_contrast, settle
+from kypho.leakage.formation import refine, repeat
 from kypho.leakage.scene import Scene
 from kypho.leakage.segment import Segmentation
 
@@ -110,31 +103,32 @@ def measure(scene: Scene, segmentation: Segmentation, blur: Blur) -> Measured:
     boxes = ndimage.find_objects(numbers)
     top = segmentation.limits.saturation_hu
     families: list[Fits] = []
+    contrast: Contrast | None = None
     crops = {}
     for number in range(2, count + 1):
         box = _roomy(boxes[number - 1], scene)
         near = _near(numbers[box] == number, scene)
-        large = bool(np.count_nonzero(near) * scene.voxel_ml > LARGE_ML)
-        tried = likely_contrasts(families) if len(families) >= FITTED_FULLY else None
-        if large and tried is None:
-            tried = value("leak.cement_contrast_hu")[1::2]
-        fits = fit_shapes(
-            _crop(scene, box),
-            segmentation.cement[box],
-            blur,
-            saturation_hu=top,
-            judge=near & (scene.bone_mm[box] < 0.3),
-            coarse=large,
-            contrasts_hu=tried,
+        crops[number] = (
+            box,
+            fit_shapes(
+                _crop(scene, box),
+                segmentation.cement[box],
+                blur,
+                saturation_hu=top,
+                judge=near & (scene.bone_mm[box] < 0.3),
+                coarse=bool(np.count_nonzero(near) * scene.voxel_ml > LARGE_ML),
+                known=contrast,
+            ),
         )
-        crops[number] = (box, fits)
-        if tried is None:
-            families.append(fits)
-    weights = pooled_weights(families) if families else None
+        if contrast is None:
+            families.append(crops[number][1])
+            contrast = likely_contrast(families) if len(families) >= FITTED_FULLY else None
+    if families and contrast is None:
+        contrast = likely_contrast(families)
     parts, areas = [], np.zeros((3, scene.ct.grid.shape[0]))
     for number, (box, fits) in crops.items():
-        own = weights if weights is not None and len(weights) == len(fits.misfits) else pooled_weights([fits])
-        part, area = _part(scene, numbers, number, box, settle(fits, own))
+        assert contrast is not None  # there is a part, so it was fitted
+        part, area = _part(scene, numbers, number, box, settle(fits, contrast))
         parts.append(part)
         areas[:, box[0]] += area
     inside = numbers == 1
@@ -175,8 +169,7 @@ def _part(
     factors = boundary.factors
     fine_mm3 = scene.ct.grid.voxel_mm3 / np.prod(factors)
     region = _own_region(numbers[box], number, scene)
-    for axis, factor in enumerate(factors):
-        region = np.repeat(region, factor, axis=axis)
+    region = repeat(region, factors)
     bone_mm = refine(scene.bone_mm[box], factors)
     canal = (
         refine(np.where(scene.cord[box], np.maximum(scene.canal_mm[box], 0.5), scene.canal_mm[box]), factors)
@@ -263,7 +256,7 @@ def _inside_volume(
         saturation_hu=segmentation.limits.saturation_hu,
         contrasts_hu=value("leak.cement_contrast_hu")[::2],
     )
-    boundary = settle(fits, pooled_weights([fits]))
+    boundary = settle(fits, likely_contrast([fits]))
     bone = refine(scene.bone_mm[place], boundary.factors) >= 0
     fine_ml = scene.voxel_ml / np.prod(boundary.factors)
     low, middle, high = (
