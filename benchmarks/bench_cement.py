@@ -19,8 +19,8 @@ from scipy.sparse.linalg import splu
 from kypho.anatomy import build_vertebra
 from kypho.cement import Needle, Schedule, Settings, cement, inject, multigrid
 from kypho.cement.ensemble import run_ensemble
-from kypho.cement.inject import _medium
 from kypho.cement.pressure import assemble
+from kypho.cement.room import medium_of
 from kypho.cement.vertebra import vertebra_field
 from kypho.formats import read_ct, read_labels
 
@@ -49,7 +49,7 @@ def system(grid_mm):
     plan = Schedule.simple(volume_ml=2.0, rate_ml_min=3.0, start_min=4.0)
     result = inject(field, needles, cement("low"), plan, Settings(heat=False, frames=0))
     saturation = np.asarray(result.cement.array, dtype=float) / np.maximum(field.porosity, 1e-6)
-    flow = assemble(_medium(field), saturation * 20.0 + (1 - saturation) * 0.08, 1 - saturation, 0.08)
+    flow = assemble(medium_of(field), saturation * 20.0 + (1 - saturation) * 0.08, 1 - saturation, 0.08)
     rhs = np.zeros(field.grid.shape)
     rhs[needles[0].cell(field)] = 5e-8
     return flow.faces, flow.sink, rhs

@@ -45,6 +45,11 @@ class Kinetics:
     start: float
     glass_k: float
 
+    @property
+    def rate(self) -> tuple[float, float, float, float, float]:
+        """The rate law's parameters, in the order of the compiled functions."""
+        return self.k0_per_s, self.energy_j_mol, self.m, self.n, self.glass_k
+
 
 def kinetics(name: str) -> Kinetics:
     """A parameter set by its letter.
@@ -94,24 +99,13 @@ def syringe_conversion(
     conversion = law.start if start is None else start
     steps = max(int(np.ceil(seconds / 5.0)), 1)
     for _ in range(steps):
-        conversion = advance_conversion(
-            conversion,
-            temperature_c,
-            seconds / steps,
-            law.k0_per_s,
-            law.energy_j_mol,
-            law.m,
-            law.n,
-            law.glass_k,
-        )
+        conversion = advance_conversion(conversion, temperature_c, seconds / steps, *law.rate)
     return float(conversion)
 
 
 def half_time_s(law: Kinetics, temperature_c: float) -> float:
     """Seconds from mixing to half conversion at constant temperature."""
-    return float(
-        _half_time(law.start, temperature_c, law.k0_per_s, law.energy_j_mol, law.m, law.n, law.glass_k)
-    )
+    return float(_half_time(law.start, temperature_c, *law.rate))
 
 
 @njit(cache=True, nogil=True)
@@ -132,23 +126,11 @@ def adiabatic_end_c(
     time_s: float = 7200.0,  # numerics: long past the end of the reaction
 ) -> float:
     """Temperature that a lump without losses ends at."""
-    return float(
-        _adiabatic(
-            law.start,
-            start_c,
-            law.heat_j_kg / capacity_j_kg_k,
-            law.k0_per_s,
-            law.energy_j_mol,
-            law.m,
-            law.n,
-            law.glass_k,
-            time_s,
-        )
-    )
+    return float(_adiabatic(law.start, start_c, time_s, law.heat_j_kg / capacity_j_kg_k, *law.rate))
 
 
 @njit(cache=True, nogil=True)
-def _adiabatic(w, temperature_c, rise, k0, energy, m, n, glass_k, until):
+def _adiabatic(w, temperature_c, until, rise, k0, energy, m, n, glass_k):
     time, dt = 0.0, 0.1
     while time < until:
         new = advance_conversion(w, temperature_c, dt, k0, energy, m, n, glass_k)

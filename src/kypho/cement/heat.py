@@ -88,107 +88,29 @@ def advance_heat(state: HeatState, seconds: float) -> None:
     law, arrhenius = state.law, value("cement.arrhenius")
     state.temperature_c = _march(
         steps,
+        seconds / steps,
+        np.asarray(state.spacing_m),
         state.temperature_c,
         np.empty_like(state.temperature_c),
-        state.conversion,
-        state.conductivity,
-        state.volumetric,
-        state.cement,
-        state.perfusion,
-        np.asarray(state.spacing_m),
-        state.body_c,
-        seconds / steps,
-        state.cement_density * law.heat_j_kg,
-        law.k0_per_s,
-        law.energy_j_mol,
-        law.m,
-        law.n,
-        law.glass_k,
-        state.peak_c,
-        state.cem43_min,
-        state.damage,
-        arrhenius["log10_a"] * LN10,
-        arrhenius["b_k"],
+        (state.conductivity, state.volumetric, state.cement, state.perfusion, state.body_c),
+        (state.conversion, state.cement_density * law.heat_j_kg, *law.rate),
+        (state.peak_c, state.cem43_min, state.damage, arrhenius["log10_a"] * LN10, arrhenius["b_k"]),
     )
 
 
 @njit(cache=True, nogil=True)
-def _march(
-    steps,
-    t,
-    spare,
-    w,
-    conductivity,
-    volumetric,
-    cement,
-    perfusion,
-    h,
-    body,
-    dt,
-    heat,
-    k0,
-    energy,
-    m,
-    n,
-    glass,
-    peak,
-    cem43,
-    damage,
-    log_a,
-    b_k,
-):
+def _march(steps, dt, h, t, spare, medium, reaction, harm):
     for _ in range(steps):
-        _step(
-            t,
-            spare,
-            w,
-            conductivity,
-            volumetric,
-            cement,
-            perfusion,
-            h,
-            body,
-            dt,
-            heat,
-            k0,
-            energy,
-            m,
-            n,
-            glass,
-            peak,
-            cem43,
-            damage,
-            log_a,
-            b_k,
-        )
+        _step(dt, h, t, spare, medium, reaction, harm)
         t, spare = spare, t
     return t
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def _step(
-    t,
-    new,
-    w,
-    conductivity,
-    volumetric,
-    cement,
-    perfusion,
-    h,
-    body,
-    dt,
-    heat,
-    k0,
-    energy,
-    m,
-    n,
-    glass,
-    peak,
-    cem43,
-    damage,
-    log_a,
-    b_k,
-):
+def _step(dt, h, t, new, medium, reaction, harm):
+    conductivity, volumetric, cement, perfusion, body = medium
+    w, heat, k0, energy, m, n, glass = reaction
+    peak, cem43, damage, log_a, b_k = harm
     nk, nj, ni = t.shape
     for k in prange(nk):
         for j in range(nj):

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import label
 
 from kypho.cement import multigrid
 from kypho.cement.bone import BoneField
@@ -21,11 +20,13 @@ from kypho.cement.cure import kinetics, syringe_conversion
 from kypho.cement.heat import advance_heat
 from kypho.cement.marrow import displaced
 from kypho.cement.outcome import Frame, Rehearsal, Track, finish
-from kypho.cement.pressure import FlowSystem, Medium, assemble, solve_pressure, speed
+from kypho.cement.pressure import FlowSystem, assemble, solve_pressure, speed
 from kypho.cement.rheology import Cement, ageing_rate, consistency, darcy_viscosity
+from kypho.cement.room import medium_of, require_room
 from kypho.cement.schedule import Needle, Pause, Schedule, Settings, Stage
+from kypho.cement.syringe import held_share, tip_kpa
 from kypho.cement.thermal import ThermalBox
-from kypho.cement.transport import advance
+from kypho.cement.transport import Carriage, advance
 from kypho.cement.transport_corey import advance_corey
 from kypho.errors import SettingsError
 from kypho.evidence import value
@@ -34,14 +35,6 @@ __all__ = ["inject"]
 
 AGE, WARMTH, CURE = 0, 1, 2
 """The tracers that travel with the cement: minutes at 25 C, degrees, conversion."""
-
-EDGES = np.array(
-    [(z, y, x) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1) if abs(z) + abs(y) + abs(x) == 2]
-)
-EDGE_RADIUS = 1.44185
-"""Around a point source the twelve cells across an edge have the exact pressure at this many cell sizes:
-``1 / (4 pi g)`` with the cubic lattice's Green's function g = 0.055191 at (1, 1, 0). Peaceman's well radius,
-one ring further out, where neither the tip's own cell nor its shear spoils it."""
 
 FIRST_GUESSES = 3
 """Pressure solves before the first step, to find the speeds that viscosity depends on."""
@@ -100,8 +93,8 @@ class _Injection:
         if not needles:
             raise SettingsError("no needle to inject through; give at least one")
         self.cells = [needle.cell(bone) for needle in needles]
-        self.medium = _medium(bone)
-        _require_room(bone, self.medium, self.cells, schedule.volume_ml)
+        self.medium = medium_of(bone)
+        require_room(bone, self.medium, self.cells, schedule.volume_ml)
         shape = bone.grid.shape
         self.saturation = np.zeros(shape)
         self.tracers = np.zeros((3, *shape))
@@ -192,7 +185,19 @@ class _Injection:
             self.pressure_pa = solved.x
             self.speed_m_s = speed(system, solved.x, self.medium)
         limit = self.settings.pressure_limit_kpa if stage.pressure_kpa is None else stage.pressure_kpa
-        tips = [self._tip_kpa(n, solved.x, mixed, flows[self.cells[n]]) for n in used]
+        size = float(np.cbrt(np.prod(self.medium.spacing_m)))
+        tips = [
+            tip_kpa(
+                self.cells[n],
+                self.needles[n].cannula.bore_mm,
+                size,
+                flows[self.cells[n]],
+                solved.x,
+                mixed,
+                self.k_m2,
+            )
+            for n in used
+        ]
         syringe = [tip + self._cannula_kpa(n, rate / len(used)) for n, tip in zip(used, tips, strict=True)]
         share, pressure = 1.0, solved.x
         if max(syringe) > limit or stage.pressure_kpa is not None:
@@ -200,45 +205,16 @@ class _Injection:
                 self.hierarchy, system, self.medium, {}, self.resting_pa, self.settings.tolerance
             )
             self.resting_pa = rest.x
-            share = self._share(used, tips, rest.x, rate / len(used), limit)
-            pressure = rest.x + share * (solved.x - rest.x)
             still = [float(rest.x[self.cells[n]]) * 1e-3 for n in used]
+            each = rate / len(used)
+            share = held_share(still, tips, lambda n, part: self._cannula_kpa(used[n], part * each), limit)
+            pressure = rest.x + share * (solved.x - rest.x)
             tips = [s + share * (tip - s) for s, tip in zip(still, tips, strict=True)]
-            syringe = [
-                t + self._cannula_kpa(n, share * rate / len(used)) for n, t in zip(used, tips, strict=True)
-            ]
+            syringe = [t + self._cannula_kpa(n, share * each) for n, t in zip(used, tips, strict=True)]
         self.timings["flow"] += time.perf_counter() - clock
         return _Flow(
             system=system, pressure_pa=pressure, share=share, tip_kpa=max(tips), syringe_kpa=max(syringe)
         )
-
-    def _share(
-        self, used: tuple[int, ...], tips: list[float], rest: NDArray, rate: float, limit: float
-    ) -> float:
-        """Multiple of the rate at which the hardest needle just meets the limit."""
-        low, high = 0.0, 1e4
-        for _ in range(60):
-            share = 0.5 * (low + high)
-            still = [float(rest[self.cells[n]]) * 1e-3 for n in used]
-            needed = max(
-                s + share * (tip - s) + self._cannula_kpa(n, share * rate)
-                for n, s, tip in zip(used, still, tips, strict=True)
-            )
-            low, high = (low, share) if needed > limit else (share, high)
-        return low
-
-    def _tip_kpa(self, needle: int, p: NDArray, viscosity: NDArray, flow: float) -> float:
-        """Pressure at the bore's radius, from the cells around the tip's cell (see `EDGE_RADIUS`)."""
-        around = np.clip(np.asarray(self.cells[needle]) + EDGES, 0, np.asarray(p.shape) - 1)
-        cells = tuple(around.T)
-        size = float(np.cbrt(np.prod(self.medium.spacing_m)))
-        bore = self.needles[needle].cannula.bore_mm * 1e-3 / 2
-        open_cells = self.k_m2[cells] > 0
-        if not open_cells.any():
-            return float(p[self.cells[needle]]) * 1e-3
-        resistance = float(np.mean(viscosity[cells][open_cells] / self.k_m2[cells][open_cells]))
-        drop = flow * resistance / (4 * np.pi) * (1 / bore - 1 / (EDGE_RADIUS * size))
-        return (float(p[cells][open_cells].mean()) + drop) * 1e-3
 
     def _cannula_kpa(self, needle: int, rate_ml_min: float) -> float:
         return self.needles[needle].cannula.pressure_kpa(self.cement, self.syringe_age, rate_ml_min)
@@ -254,8 +230,7 @@ class _Injection:
         # Only Corey flow asks for the viscosities; a piston does not.
         thick = self._viscosity() if self.settings.corey else self.saturation
         ratio = thick / self.settings.marrow_pa_s
-        move = advance_corey if self.settings.corey else advance
-        move(
+        load = Carriage(
             saturation=self.saturation,
             tracers=self.tracers,
             pore_m3=self.medium.pore_m3,
@@ -267,10 +242,10 @@ class _Injection:
             fresh=np.array([self.syringe_age, self.room_c, self.syringe_cure]),
             ratio=ratio,
             exponent=self.settings.corey,
-            dt=dt,
             region=self.bone.region,
             lost_m3=self.lost_m3,
         )
+        (advance_corey if self.settings.corey else advance)(load, dt)
         self.timings["transport"] += time.perf_counter() - clock
         if self.heat is not None:
             clock = time.perf_counter()
@@ -342,41 +317,3 @@ def _mixed_viscosity(
     if corey == 0:
         return saturation * cement + (1 - saturation) * marrow
     return 1 / (saturation**corey / cement + (1 - saturation) ** corey / marrow)
-
-
-def _medium(bone: BoneField) -> Medium:
-    spacing = tuple(float(s) * 1e-3 for s in bone.grid.spacing_mm)
-    volume = bone.grid.voxel_mm3 * 1e-9
-    return Medium(
-        spacing_m=spacing,  # type: ignore[arg-type]  # three axes
-        permeability_m2=bone.permeability_m2,
-        pore_m3=(bone.porosity * volume).astype(np.float32),
-        drain_m3=(bone.drain * volume).astype(np.float32),
-        far_pa=(bone.far_kpa * 1e3).astype(np.float32),
-        open_faces=bone.open_faces,
-    )
-
-
-def _require_room(
-    bone: BoneField, medium: Medium, cells: list[tuple[int, int, int]], volume_ml: float
-) -> None:
-    """Every needle must have a way out for the marrow, and the bone must be able to hold the cement."""
-    wet = bone.permeability_m2.min(axis=0) > 0
-    parts, _ = label(wet)
-    outlet = np.zeros(bone.grid.shape, bool)
-    outlet |= medium.drain_m3 > 0
-    for axis in range(3):
-        for side, end in enumerate((0, -1)):
-            if bone.open_faces[2 * axis + side]:
-                at: list[slice | int] = [slice(None)] * 3
-                at[axis] = end
-                outlet[tuple(at)] = True
-    for cell in cells:
-        if not outlet[parts == parts[cell]].any():
-            raise SettingsError(
-                "no way out for the marrow that the cement displaces; open a route or a box face"
-            )
-    if volume_ml > bone.void_ml:
-        raise SettingsError(
-            f"{volume_ml:g} mL of cement exceed the {bone.void_ml:.1f} mL that the bone can hold; inject less"
-        )

@@ -16,11 +16,14 @@ grow from whatever disturbs it. Corey flow, for comparison with reservoir simula
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["PISTON", "advance", "fractional_flow"]
+__all__ = ["PISTON", "Carriage", "advance", "fractional_flow"]
 
 PISTON = 0.0
 """The Corey exponent that stands for piston-like displacement."""
@@ -174,26 +177,11 @@ def _advance(shape, s, tracers, pore, p, faces, sink, far, source, fresh, ratio,
     return unplaced
 
 
-def advance(
-    *,
-    saturation: NDArray[np.float64],
-    tracers: NDArray[np.float64],
-    pore_m3: NDArray[np.float32],
-    pressure_pa: NDArray[np.float64],
-    faces: NDArray[np.float32],
-    sink: NDArray[np.float32],
-    far_pa: NDArray[np.float32],
-    source_m3_s: NDArray[np.float64],
-    fresh: NDArray[np.float64],
-    ratio: NDArray[np.float64],
-    exponent: float,
-    dt: float,
-    region: NDArray[np.uint8],
-    lost_m3: NDArray[np.float64],
-) -> float:
-    """Move cement and its tracers one step of `dt` seconds, in place.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Carriage:
+    """What is carried through one solved flow, and by what.
 
-    Args:
+    Attributes:
         saturation: ``(nk, nj, ni)`` part of the pores that cement fills; changed.
         tracers: ``(count, nk, nj, ni)`` properties that travel with the cement; changed.
         pore_m3, pressure_pa, faces, sink, far_pa: the medium and its solved flow.
@@ -201,31 +189,50 @@ def advance(
         fresh: ``(count,)`` tracers of the injected cement.
         ratio: ``(nk, nj, ni)`` viscosity of cement over marrow, for Corey flow.
         exponent: Corey exponent, or `PISTON`.
-        dt: seconds.
         region: ``(nk, nj, ni)`` label that cement leaving the box is booked to.
         lost_m3: ``(256,)`` cement that left, per label; added to.
+    """
+
+    saturation: NDArray[np.float64]
+    tracers: NDArray[np.float64]
+    pore_m3: NDArray[np.float32]
+    pressure_pa: NDArray[np.float64]
+    faces: NDArray[np.float32]
+    sink: NDArray[np.float32]
+    far_pa: NDArray[np.float32]
+    source_m3_s: NDArray[np.float64]
+    fresh: NDArray[np.float64]
+    ratio: NDArray[np.float64]
+    exponent: float
+    region: NDArray[np.uint8]
+    lost_m3: NDArray[np.float64]
+
+    def flat(self, dt: float) -> tuple[Any, ...]:
+        """The arguments of the compiled loops: shape first, fields as views in one dimension."""
+        n = self.saturation.size
+        return (
+            np.array(self.saturation.shape),
+            self.saturation.reshape(n),
+            self.tracers.reshape(len(self.tracers), n),
+            self.pore_m3.reshape(n),
+            self.pressure_pa.reshape(n),
+            self.faces.reshape(3, n),
+            self.sink.reshape(n),
+            self.far_pa.reshape(n),
+            self.source_m3_s.reshape(n),
+            self.fresh,
+            self.ratio.reshape(n),
+            self.exponent,
+            dt,
+            self.region.reshape(n),
+            self.lost_m3,
+        )
+
+
+def advance(load: Carriage, dt: float) -> float:
+    """Move cement and its tracers one step of `dt` seconds, in place.
 
     Returns:
         Cement in m3 that found no way on: zero up to the pressure's residual.
     """
-    shape = saturation.shape
-    n = saturation.size
-    return float(
-        _advance(
-            np.array(shape),
-            saturation.reshape(n),
-            tracers.reshape(len(tracers), n),
-            pore_m3.reshape(n),
-            pressure_pa.reshape(n),
-            faces.reshape(3, n),
-            sink.reshape(n),
-            far_pa.reshape(n),
-            source_m3_s.reshape(n),
-            fresh,
-            ratio.reshape(n),
-            exponent,
-            dt,
-            region.reshape(n),
-            lost_m3,
-        )
-    )
+    return float(_advance(*load.flat(dt)))

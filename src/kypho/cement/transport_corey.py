@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from kypho.cement.transport import fractional_flow
+from kypho.cement.transport import Carriage, fractional_flow
 
 __all__ = ["advance_corey"]
 
@@ -131,39 +130,6 @@ def _advance(shape, s, tracers, pore, p, faces, sink, far, source, fresh, ratio,
         _state(mass, pore, s, tracers)
 
 
-def advance_corey(
-    *,
-    saturation: NDArray[np.float64],
-    tracers: NDArray[np.float64],
-    pore_m3: NDArray[np.float32],
-    pressure_pa: NDArray[np.float64],
-    faces: NDArray[np.float32],
-    sink: NDArray[np.float32],
-    far_pa: NDArray[np.float32],
-    source_m3_s: NDArray[np.float64],
-    fresh: NDArray[np.float64],
-    ratio: NDArray[np.float64],
-    exponent: float,
-    dt: float,
-    region: NDArray[np.uint8],
-    lost_m3: NDArray[np.float64],
-) -> None:
-    """Move cement and its tracers `dt` seconds, in place; arguments as for `transport.advance`."""
-    n = saturation.size
-    _advance(
-        np.array(saturation.shape),
-        saturation.reshape(n),
-        tracers.reshape(len(tracers), n),
-        pore_m3.reshape(n),
-        pressure_pa.reshape(n),
-        faces.reshape(3, n),
-        sink.reshape(n),
-        far_pa.reshape(n),
-        source_m3_s.reshape(n),
-        fresh,
-        ratio.reshape(n),
-        exponent,
-        dt,
-        region.reshape(n),
-        lost_m3,
-    )
+def advance_corey(load: Carriage, dt: float) -> None:
+    """Move cement and its tracers `dt` seconds, in place."""
+    _advance(*load.flat(dt))
