@@ -95,6 +95,32 @@ def test_a_turned_patient_gives_the_turned_model(axis, angle):
     assert np.linalg.norm(second.frame.origin_mm - turn @ first.frame.origin_mm) < 0.3
 
 
+def alone(axis, angle):
+    """T7 of a turned spine without its neighbours and its cord, and the frame it was built in."""
+    frame = Frame(origin_mm=np.zeros(3), rotation=rotation_about(axis, angle))
+    spine = SolidSpine(frame=frame)
+    ct, labels = spine.draw(spine.grid((1.0, 1.0, 1.0)))
+    own = np.isin(labels.volume.array, labels.ids["T7"]).astype(np.uint8)
+    volume = Volume(array=own, grid=ct.grid, unit="label")
+    return ct, Labels(volume=volume, scheme="synthetic", ids={"T7": (1,)}), frame
+
+
+@pytest.mark.parametrize(("axis", "angle"), [((1, 0, 0), 0.0), ((1, 0, 0), 50.0), ((0, 1, 0), 45.0)])
+def test_a_lone_vertebra_is_found_by_the_hole_in_its_ring(axis, angle):
+    """Nothing tells where the head is but the vertebra itself; the canal is the way through it."""
+    ct, labels, truth = alone(axis, angle)
+    found = build_vertebra(ct, labels, "T7").frame
+    for name in ("left", "posterior", "superior"):
+        assert angle_deg(getattr(found, name), getattr(truth, name)) < 1.5  # flat endplates, voxels of 1 mm
+
+
+def test_a_lone_vertebra_that_lies_down_is_refused():
+    """Head and foot cannot be told apart: a plan for the mirror image would be worse than none."""
+    ct, labels, _ = alone((1, 0, 0), 66.0)
+    with pytest.raises(LevelIncompleteError, match="label a neighbour"):
+        build_vertebra(ct, labels, "T7")
+
+
 def test_stored_orientation_does_not_matter(a_solid_spine, vertebra):
     """The same voxels with flipped and swapped axes are the same patient."""
     _, ct, labels = a_solid_spine

@@ -5,13 +5,19 @@ from __future__ import annotations
 import edt
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import binary_closing, binary_fill_holes, label, map_coordinates
 from scipy.optimize import minimize
 
+from kypho.errors import LevelIncompleteError
 from kypho.space import Frame, Grid, Volume, unit
 
 __all__ = ["first_frame", "frame_from", "local_grid", "mid_sagittal"]
 
+LEAN_DEG = 60.0  # numerics: beyond it head and foot of a lone vertebra are too near to each other
+TILT_DEG, LOOK_DEG = 70.0, 10.0  # numerics: directions looked along, beyond LEAN_DEG and as finely
+SHADOW_MM = 2.0  # numerics: pixel of the shadow, an eighth of a canal
+HOLE_MM2 = 40.0  # numerics: a fifth of a canal; smaller holes are gaps of the label
+WIDE = 0.6  # numerics: directions that see this share of the widest hole lie about its axis
 SYMMETRY_REACH_MM = 3.0  # numerics: depth at which the distance saturates when two halves are compared
 
 
@@ -25,13 +31,17 @@ def frame_from(origin_mm: NDArray, superior: NDArray, posterior: NDArray) -> Fra
 def first_frame(mask: NDArray[np.bool_], grid: Grid, cord_mm: NDArray, axis_hint: NDArray | None) -> Frame:
     """A rough frame from the vertebra's mask and its cord.
 
-    The body is where the mask is deepest; the cord lies behind it and runs along the superior axis.
+    The body is where the mask is deepest; the cord lies behind it and runs along the superior axis. Without
+    cord and neighbours the axis is that of the hole in the vertebra's ring.
 
     Args:
         mask: vertebra mask ``[k, j, i]`` on `grid`.
         grid: cropped CT grid.
         cord_mm: LPS points (n, 3) of the cord label near the vertebra; may be empty.
         axis_hint: direction towards the head from the neighbouring vertebrae; None if there are none.
+
+    Raises:
+        LevelIncompleteError: neither cord nor neighbours, and it leans too far to tell head from foot.
     """
     depth = edt.edt(np.ascontiguousarray(mask).view(np.uint8), anisotropy=grid.spacing_mm, parallel=1)
     deepest = np.argwhere(depth > 0.75 * depth.max())
@@ -42,10 +52,62 @@ def first_frame(mask: NDArray[np.bool_], grid: Grid, cord_mm: NDArray, axis_hint
         spread = np.linalg.svd(cord_mm - middle, full_matrices=False)[2][0]
         if axis_hint is None and abs(spread[2]) > 0.5:
             superior = spread * np.sign(spread[2])
-        posterior = middle - body
-    else:
-        posterior = grid.to_world(np.argwhere(mask)).mean(axis=0) - body
-    return frame_from(body, superior, posterior)
+        return frame_from(body, superior, middle - body)
+    ring = _ring(grid.to_world(np.argwhere(mask))) if axis_hint is None else None
+    if ring is not None:
+        superior, middle = ring
+        if superior[2] < np.cos(np.deg2rad(LEAN_DEG)):
+            raise LevelIncompleteError(
+                f"the vertebra leans more than {LEAN_DEG:.0f} degrees and stands alone, so its head end is "
+                "not known; label a neighbour or the spinal cord too"
+            )
+        return frame_from(body, superior, middle - body)
+    return frame_from(body, superior, grid.to_world(np.argwhere(mask)).mean(axis=0) - body)
+
+
+def _ring(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Direction in which one sees through the ring of a vertebra, and a point in the middle of its hole.
+
+    The canal is the only wide hole in a vertebra; it shows widest to who looks along it. Directions within
+    TILT of the scanner's axis are tried; the mean of those that see most of the hole is the answer.
+
+    Args:
+        points: LPS points (n, 3) of the vertebra's voxels.
+
+    Returns:
+        Unit direction towards the head and an LPS point; None where no hole is seen.
+    """
+    centre = points.mean(axis=0)
+    seen = []
+    for tilt in np.arange(0.0, TILT_DEG + 1, LOOK_DEG):
+        for turn in np.linspace(0, 360, max(1, round(6 * tilt / LOOK_DEG)), endpoint=False):
+            across, up = np.deg2rad([turn, tilt])
+            axis = np.array([np.sin(up) * np.cos(across), np.sin(up) * np.sin(across), np.cos(up)])
+            area_mm2, middle = _hole(points - centre, axis)
+            seen.append((area_mm2, axis, middle))
+    most = max(area for area, _, _ in seen)
+    if most < HOLE_MM2:
+        return None
+    best = [(area, axis, middle) for area, axis, middle in seen if area > WIDE * most]
+    axis = unit(np.sum([area * axis for area, axis, _ in best], axis=0))
+    return axis, centre + np.average([m for _, _, m in best], axis=0, weights=[a for a, _, _ in best])
+
+
+def _hole(points: NDArray[np.float64], axis: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """Area in mm2 of the widest hole in the shadow that points (n, 3) cast along an axis, and its middle."""
+    basis = np.linalg.svd(axis[None])[2][1:]
+    flat = points @ basis.T
+    low = flat.min(axis=0) - 2 * SHADOW_MM
+    pixel = ((flat - low) / SHADOW_MM).astype(int)
+    shadow = np.zeros(pixel.max(axis=0) + 3, bool)
+    shadow[tuple(pixel.T)] = True
+    shadow = binary_closing(shadow)
+    holes, count = label(binary_fill_holes(shadow) & ~shadow)
+    if count == 0:
+        return 0.0, np.zeros(3)
+    sizes = np.bincount(holes.ravel())[1:]
+    middle = np.argwhere(holes == int(np.argmax(sizes)) + 1).mean(axis=0) + 0.5
+    return float(sizes.max()) * SHADOW_MM**2, (low + middle * SHADOW_MM) @ basis
 
 
 def local_grid(frame: Frame, lower_mm: NDArray, upper_mm: NDArray, spacing_mm: float) -> Grid:
