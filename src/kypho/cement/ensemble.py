@@ -128,7 +128,9 @@ def wilson(hits: int, n: int) -> Interval:
     p = hits / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return Interval(value=p, low=float(max(centre - half, 0.0)), high=float(min(centre + half, 1.0)))
+    return Interval(
+        value=p, low=float(max(min(centre - half, p), 0.0)), high=float(min(max(centre + half, p), 1.0))
+    )
 
 
 def run_ensemble(

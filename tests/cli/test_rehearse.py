@@ -1,0 +1,229 @@
+"""`kypho rehearse` as a user runs it: the document, bad input, and what an interruption leaves.
+
+The vertebra model and the assessment of the bundled T7 are made once; cells are 2 mm, so numbers mean little.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from program import START
+
+from kypho.case import rehearsal
+from kypho.case.rehearsal_document import RehearsalDocument
+from kypho.case.rehearsal_members import MemberFile
+from kypho.case.schemas import json_schema
+from kypho.cement.compartments import ROUTES
+from kypho.cement.ensemble import Member
+from kypho.cli import main
+from kypho.evidence import record
+
+SAMPLE = Path(__file__).parents[2] / "src" / "kypho" / "formats" / "sample"
+CT, LABELS = SAMPLE / "t5-t9_ct.nii.gz", SAMPLE / "t5-t9_labels.nii.gz"
+LEFT = "10.0,106.4,-129.7:8.6,73.3,-141.7"
+RIGHT = "-12.7,101.7,-130.2:-5.7,71.9,-141.9"
+QUICK = ("--grid-mm", "2", "--members", "4")
+
+
+@pytest.fixture(autouse=True)
+def _made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal, "build_vertebra", lambda ct, labels, level: _vertebra(level))
+    monkeypatch.setattr(rehearsal, "assess_level", lambda ct, labels, vertebra: _assessment(vertebra.level))
+
+
+@cache
+def _inputs():
+    from kypho.formats import read_ct, read_labels
+
+    ct = read_ct(CT)
+    return ct.volume, read_labels(LABELS, ct=ct.volume).labels
+
+
+@cache
+def _vertebra(level):
+    from kypho.anatomy import build_vertebra
+
+    return build_vertebra(*_inputs(), level)
+
+
+@cache
+def _assessment(level):
+    from kypho.fracture import assess_level
+
+    return assess_level(*_inputs(), _vertebra(level))
+
+
+def outcome(capfd, monkeypatch, *words: object, ct: Path = CT) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the program, run in this process."""
+    given = ["kypho", "rehearse", ct, "--labels", LABELS, "--level", "T7", *words]
+    monkeypatch.setattr(sys, "argv", list(map(str, given)))
+    with pytest.raises(SystemExit) as left:
+        main.run()
+    told = capfd.readouterr()
+    return int(left.value.code or 0), told.out, told.err
+
+
+def needles(*lines: str) -> list[str]:
+    return [word for line in lines for word in ("--needle", line)]
+
+
+def test_the_document_holds_what_it_promises(tmp_path: Path, capfd, monkeypatch) -> None:
+    out = tmp_path / "out"
+    code, told, _ = outcome(
+        *(capfd, monkeypatch, *needles(LEFT, RIGHT), *QUICK, "--needles", "unilateral", "--pause", "1:2"),
+        *("--cement", "low"),
+        *("--compare", "needles=bilateral", "--compare", "procedure=pkp,cement=high,pause=none"),
+        *("--compare", "volume=1.5,pause=none", "--out", out),
+    )
+    assert code == 0, told
+    content = json.loads((out / "rehearsal.json").read_text())
+    document = RehearsalDocument.model_validate(content)
+    promised = (
+        "injected_ml leaked_ml first_leak_ml p_leak safe_volume_ml pressure_kpa peak_temperature_c cem43_min "
+        "mass_balance_error ensemble timings_s"
+    )
+    assert set(promised.split()) <= set(json_schema("rehearsal")["required"]) <= set(content)
+    assert content["schema"] == "kypho.rehearsal/1"
+    assert set(document.leaked_ml) == set(ROUTES)
+    for p in document.p_leak.values():
+        assert p.interval[0] <= p.value <= p.interval[1]
+    assert (document.ensemble.n, document.ensemble.seed, document.ensemble.resumed) == (4, 1, 0)
+    assert document.injected_ml == pytest.approx(3.0)
+    assert document.mass_balance_error < 1e-6
+    one, two, balloon, little = document.scenarios
+    assert (len(one.lines), len(two.lines)) == (1, 2)
+    assert (len(one.balloon), len(balloon.balloon)) == (0, 1)
+    assert little.injected_ml == pytest.approx(1.5)
+    waited = 60 * 3.0 / 3.0 + 2 * 60
+    assert one.at_s[-1] == pytest.approx(waited), "3 mL at 3 mL/min and a pause of 2 min"
+    by_default = {d.name: (d.value, d.status) for d in document.defaults}
+    assert by_default["volume_ml"] == (
+        record("cement.default_volume_ml").value,
+        record("cement.default_volume_ml").status,
+    )
+    assert "volume_ml 3 mL (unconfirmed)" in told
+    assert "not a medical device" in told
+    assert set(document.flow_paths.findings.values()) <= {"present", "absent", "not_assessable"}
+    page = (out / "rehearsal.html").read_text()
+    assert page.count("data:image/webp") == 1 + 16, "one picture per frame and the one that is shown"
+    assert not list(out.glob(".*")), "nothing hidden is left"
+
+
+def _nan(folder: Path) -> Path:
+    array = np.full((8, 8, 8), -1000, np.float32)
+    array[4, 4, 4] = np.nan
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), folder / "ct.nii.gz")
+    return folder / "ct.nii.gz"
+
+
+CANAL_TIP = "-0.8,95.8,-140.3"
+BAD = {
+    "negative rate": (["--rate-ml-min", "-1"], "rate"),
+    "no volume": (["--volume-ml", "0"], "volume"),
+    "negative start": (["--start-min", "-2"], "start"),
+    "unknown cement": (["--cement", "glue"], "low, medium, high"),
+    "unknown procedure": (["--procedure", "kp"], "pvp or pkp"),
+    "unknown gauge": (["--gauge", "9"], "8, 10, 11, 13"),
+    "pause after the end": (["--pause", "5:1"], "between"),
+    "pause is no number": (["--pause", "soon"], "ML:MIN"),
+    "five scenarios": (["--compare", "cement=low"] * 4, "one to four"),
+    "unknown comparison": (["--compare", "colour=red"], "procedure"),
+    "one point": (["--needle", "1,2,3"], "L,P,S:L,P,S"),
+    "not a number": (["--needle", "1,2,nan:1,2,3"], "finite|L,P,S:L,P,S"),
+    "far outside": (needles("0,0,0:10,10,10"), "far outside"),
+    "in the canal": (needles(f"{LEFT.split(':')[0]}:{CANAL_TIP}"), "spinal canal"),
+    "more than the void": ([*needles(LEFT), "--volume-ml", "60"], "inject less"),
+    "set cement": ([*needles(LEFT), "--start-min", "90", "--cement", "high"], "no route for the cement"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_bad_settings_are_one_line_and_leave_nothing(tmp_path: Path, capfd, monkeypatch, fault: str) -> None:
+    words, hint = BAD[fault]
+    code, told, error = outcome(
+        capfd, monkeypatch, *words, "--out", tmp_path / "out", "--members", "0", "--grid-mm", "2"
+    )
+    assert (code, told, error.count("\n")) == (27, "", 1)
+    assert any(part in error for part in hint.split("|")), error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_ct_with_nan_is_refused(tmp_path: Path, capfd, monkeypatch) -> None:
+    code, _, error = outcome(capfd, monkeypatch, "--out", tmp_path / "out", ct=_nan(tmp_path))
+    assert (code, error.count("\n")) == (18, 1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_of_another_level_or_ct_is_refused(tmp_path: Path, capfd, monkeypatch) -> None:
+    needle = {
+        "bone_entry_lps_mm": [0, 0, 0],
+        "tip_lps_mm": [0, 1, 0],
+        "outer_diameter_mm": 3.0,
+        "device": "11G",
+    }
+    approach = {"strategy": "bilateral", "route": "transpedicular", "feasible": True, "needles": [needle]}
+    plan = {"level": "T6", "input": {"ct_sha256": "0"}, "recommended": 0, "approaches": [approach]}
+    for level, hint in (("T6", "T6"), ("T7", "another CT")):
+        (tmp_path / "plan.json").write_text(json.dumps(plan | {"level": level}))
+        code, _, error = outcome(capfd, monkeypatch, "--plan", tmp_path, "--out", tmp_path / "out")
+        assert code == 27
+        assert hint in error
+    (tmp_path / "plan.json").write_text("{}")
+    assert outcome(capfd, monkeypatch, "--plan", tmp_path)[0] == 11
+
+
+def test_an_interrupted_ensemble_goes_on_where_it_stopped(tmp_path: Path, capfd, monkeypatch) -> None:
+    words = (*needles(LEFT), "--grid-mm", "2", "--members", "5", "--seed", "3", "--out", tmp_path / "out")
+    append = MemberFile.append
+    monkeypatch.setattr("kypho.report.rehearsal.render_rehearsal", lambda *_: None)
+
+    def cut(self: MemberFile, member: Member) -> None:
+        append(self, member)
+        if len(self.path.read_text().splitlines()) == 1 + 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemberFile, "append", cut)
+        code, _, error = outcome(capfd, patch, *words)
+    assert code == 130
+    assert "3 of 5 members are kept" in error
+    assert [p.name for p in (tmp_path / "out").iterdir()] == [".rehearsal-members.jsonl"]
+    assert outcome(capfd, monkeypatch, *words)[0] == 0
+    resumed = json.loads((tmp_path / "out" / "rehearsal.json").read_text())
+    assert resumed["ensemble"] == {"n": 5, "seed": 3, "resumed": 3}
+    assert outcome(capfd, monkeypatch, *words[:-1], tmp_path / "whole")[0] == 0
+    whole = json.loads((tmp_path / "whole" / "rehearsal.json").read_text())
+    for key in ("p_leak", "p_leak_by_volume", "leaked_ml_quantiles", "safe_volume_ml"):
+        assert resumed[key] == whole[key], "the same to the last digit as without the interruption"
+
+
+@pytest.mark.slow
+def test_a_killed_rehearsal_leaves_no_half_result_and_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["rehearse", CT, "--labels", LABELS, "--level", "T7", *needles(LEFT), "--grid-mm", "2"]
+    command = [*START, *map(str, [*words, "--members", "60", "--out", out])]
+    kept = out / ".rehearsal-members.jsonl"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        for _ in range(1200):
+            if kept.exists() and len(kept.read_text().splitlines()) > 4:
+                break
+            time.sleep(0.1)
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait()
+    assert [p.name for p in out.iterdir()] == [kept.name]
+    finished = len(kept.read_text().splitlines()) - 1
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    ensemble = json.loads((out / "rehearsal.json").read_text())["ensemble"]
+    assert finished - 1 <= ensemble["resumed"] <= finished, "all but perhaps the line that was being written"
+    assert not kept.exists()
