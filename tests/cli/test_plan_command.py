@@ -78,6 +78,24 @@ def test_the_case_folder_is_complete(planned):
     assert set(listed) == present - {"manifest.json"}
 
 
+def test_the_parts_come_as_dicom_where_the_ct_did(planned):
+    """Every segment has as many voxels as its number has in the NIfTI."""
+    import pydicom
+    import SimpleITK as sitk
+
+    _, case = planned
+    seg = pydicom.dcmread(case / "regions.seg.dcm")
+    numbers = sitk.GetArrayFromImage(sitk.ReadImage(str(case / "regions.nii.gz")))
+    frames = [
+        f.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        for f in seg.PerFrameFunctionalGroupsSequence
+    ]
+    for segment in seg.SegmentSequence:
+        mine = np.asarray(frames) == segment.SegmentNumber
+        assert np.count_nonzero(seg.pixel_array[mine]) == np.count_nonzero(numbers == segment.SegmentNumber)
+    assert [s.SegmentLabel for s in seg.SegmentSequence][:2] == ["T7 vertebral body", "T7 left pedicle"]
+
+
 def test_what_is_for_people_says_what_it_is_for(planned):
     text = (planned[1] / "report.html").read_text(encoding="utf-8")
     assert "not a medical device" in text

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kypho.anatomy import Vertebra, build_vertebra
 from kypho.case.assessment import AssessmentResult, assess_case, assessment_document
-from kypho.case.folder import case_folder, write_json, write_volume
+from kypho.case.folder import case_folder, write_json
 from kypho.case.manifest import manifest
 from kypho.case.plan_document import plan_document
+from kypho.case.plan_files import write_needles, write_regions
 from kypho.case.plan_schema import PlanDocument
-from kypho.formats import CtInput, LabelsInput, NeedleLine, slicer_markups
-from kypho.formats.stl import cylinder_triangles, write_stl
+from kypho.formats import CtInput, LabelsInput
 from kypho.planning import LevelPlan, PlanSettings, plan_level
 from kypho.planning.balloon import BalloonPlan, plan_balloon
 from kypho.planning.fractured import considerations_of
@@ -100,10 +96,10 @@ def write_plan(
             assessment = assessment_document(result.assessed)
             write_json(staging / "assessment.json", assessment.model_dump(mode="json", by_alias=True))
             write_json(staging / "plan.json", document.model_dump(mode="json", by_alias=True))
-            write_json(staging / "markups.mrk.json", slicer_markups(_lines(result.plan)))
-            write_volume(staging / "regions.nii.gz", result.vertebra.regions_on(result.labels.labels))
-            _write_needles(staging / "needles.csv", document)
-            write_stl(staging / "needles.stl", _shafts(result.plan))
+            write_needles(staging, result.plan, document)
+            write_regions(
+                staging, result.vertebra.regions_on(result.labels.labels), result.ct, document.level
+            )
         write_json(
             staging / "manifest.json",
             manifest(
@@ -121,48 +117,3 @@ def write_plan(
 
 def _document(result: PlanResult, timings_s: dict[str, float]) -> PlanDocument:
     return plan_document(result.ct, result.settings, result.vertebra, result.plan, result.balloons, timings_s)
-
-
-def _lines(plan: LevelPlan) -> list[NeedleLine]:
-    """Needles of the first approach, or its nearest miss, for 3D Slicer."""
-    first = plan.approaches[0]
-    standing = "planned" if first.feasible else "NOT ACCEPTABLE, nearest miss"
-    return [
-        NeedleLine(
-            name=f"{plan.level} {n.task.side} {n.device.name}",
-            entry_lps_mm=n.entry_mm,
-            tip_lps_mm=n.tip_mm,
-            description=f"{first.strategy}, {n.task.route}; {standing}. Research and education only.",
-        )
-        for n in first.needles
-    ]
-
-
-def _shafts(plan: LevelPlan) -> list[NDArray[np.float32]]:
-    """Needles of the first approach as meshes, from the bone entry to the tip."""
-    return [cylinder_triangles(n.entry_mm, n.tip_mm, n.device.radius_mm) for n in plan.approaches[0].needles]
-
-
-def _write_needles(path: Path, document: PlanDocument) -> None:
-    """One row per needle of every approach, for spreadsheets."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        points = [f"{point}_{axis}_mm" for point in ("entry", "tip") for axis in "lps"]
-        table.writerow(
-            [
-                *("approach", "strategy", "route", "feasible", "side", "device"),
-                *points,
-                *("canal_margin_mm", "gertzbein_robbins", "rule_compliant", "p_canal"),
-            ]
-        )
-        for number, approach in enumerate(document.approaches):
-            for n in approach.needles:
-                table.writerow(
-                    [
-                        *(number, approach.strategy, approach.route, approach.feasible, n.side, n.device),
-                        *n.bone_entry_lps_mm,
-                        *n.tip_lps_mm,
-                        *(n.margins_mm["canal"], n.gertzbein_robbins),
-                        *(n.ap_lateral_rule.compliant, n.robustness.p_canal),
-                    ]
-                )

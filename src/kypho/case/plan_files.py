@@ -1,0 +1,99 @@
+"""A plan for other programs: needles for 3D Slicer, CAD and spreadsheets, the vertebra's parts as masks."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kypho.anatomy import ARCH, BODY, CANAL, LEFT_PEDICLE, RIGHT_PEDICLE
+from kypho.case.folder import write_json, write_volume
+from kypho.case.plan_schema import PlanDocument
+from kypho.formats import CtInput, NeedleLine, slicer_markups
+from kypho.formats.dicom_out import Code, SegmentMask, write_seg
+from kypho.formats.stl import cylinder_triangles, write_stl
+from kypho.planning import LevelPlan
+from kypho.space import Volume
+
+__all__ = ["write_needles", "write_regions"]
+
+PARTS: dict[int, tuple[Code, tuple[int, int, int]]] = {
+    BODY: (("BODY", "99KYPHO", "Vertebral body"), (86, 180, 233)),
+    LEFT_PEDICLE: (("LEFT_PEDICLE", "99KYPHO", "Left pedicle"), (230, 159, 0)),
+    RIGHT_PEDICLE: (("RIGHT_PEDICLE", "99KYPHO", "Right pedicle"), (255, 200, 80)),
+    ARCH: (("ARCH", "99KYPHO", "Posterior arch and processes"), (190, 190, 190)),
+    CANAL: (("CANAL", "99KYPHO", "Spinal canal"), (240, 228, 66)),
+}
+"""Number in `Vertebra.regions` to code and colour, those of the report's figures."""
+
+
+def write_needles(folder: Path, plan: LevelPlan, document: PlanDocument) -> None:
+    """Needles of the first approach, or its nearest miss, for 3D Slicer and as STL; all of them as a table."""
+    write_json(folder / "markups.mrk.json", slicer_markups(_lines(plan)))
+    write_stl(folder / "needles.stl", _shafts(plan))
+    _write_table(folder / "needles.csv", document)
+
+
+def write_regions(folder: Path, regions: Volume, ct: CtInput, level: str) -> None:
+    """The vertebra's parts on the CT's grid as NIfTI; as DICOM SEG too where the CT is a DICOM series."""
+    write_volume(folder / "regions.nii.gz", regions)
+    if ct.sources:
+        segments = [
+            SegmentMask(
+                label=f"{level} {code[2].lower()}",
+                mask=regions.array == number,
+                code=code,
+                is_anatomy=True,
+                colour=colour,
+                level=level,
+            )
+            for number, (code, colour) in PARTS.items()
+        ]
+        write_seg(folder / "regions.seg.dcm", ct, segments, description=f"kypho plan {level}")
+
+
+def _lines(plan: LevelPlan) -> list[NeedleLine]:
+    """Needles of the first approach, or its nearest miss, for 3D Slicer."""
+    first = plan.approaches[0]
+    standing = "planned" if first.feasible else "NOT ACCEPTABLE, nearest miss"
+    return [
+        NeedleLine(
+            name=f"{plan.level} {n.task.side} {n.device.name}",
+            entry_lps_mm=n.entry_mm,
+            tip_lps_mm=n.tip_mm,
+            description=f"{first.strategy}, {n.task.route}; {standing}. Research and education only.",
+        )
+        for n in first.needles
+    ]
+
+
+def _shafts(plan: LevelPlan) -> list[NDArray[np.float32]]:
+    """Needles of the first approach as meshes, from the bone entry to the tip."""
+    return [cylinder_triangles(n.entry_mm, n.tip_mm, n.device.radius_mm) for n in plan.approaches[0].needles]
+
+
+def _write_table(path: Path, document: PlanDocument) -> None:
+    """One row per needle of every approach, for spreadsheets."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        points = [f"{point}_{axis}_mm" for point in ("entry", "tip") for axis in "lps"]
+        table.writerow(
+            [
+                *("approach", "strategy", "route", "feasible", "side", "device"),
+                *points,
+                *("canal_margin_mm", "gertzbein_robbins", "rule_compliant", "p_canal"),
+            ]
+        )
+        for number, approach in enumerate(document.approaches):
+            for n in approach.needles:
+                table.writerow(
+                    [
+                        *(number, approach.strategy, approach.route, approach.feasible, n.side, n.device),
+                        *n.bone_entry_lps_mm,
+                        *n.tip_lps_mm,
+                        *(n.margins_mm["canal"], n.gertzbein_robbins),
+                        *(n.ap_lateral_rule.compliant, n.robustness.p_canal),
+                    ]
+                )
