@@ -67,10 +67,11 @@ class SitesPart(_Part):
 
 
 class GenantPart(_Part):
-    """Type and grade after Genant; null where heights could not be compared."""
+    """Type and grade after Genant, and the grades it may be; null where heights could not be compared."""
 
     type: str | None
     grade: int | None
+    grade_range: tuple[int, int] | None
     reason: str
 
 

@@ -8,23 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from kypho.anatomy import Labels, Side, Vertebra
-from kypho.anatomy.quality import inside_scan, quality_of
-from kypho.errors import KyphoError
+from kypho.errors import LevelIncompleteError
 from kypho.evidence import value
 from kypho.fracture.bone import OtherLevels, density_findings, other_levels
-from kypho.fracture.cavity import Cancellous, Cavity, cancellous, cavities, foreign_ml
+from kypho.fracture.cavity import Cancellous, Cavity, cancellous, cavities, foreign_ml, surrounding_hu
 from kypho.fracture.cavity_findings import cavity_findings
-from kypho.fracture.columns import Columns, neighbour_columns, vertebra_columns
+from kypho.fracture.columns import Columns, level_columns
 from kypho.fracture.damage import schmorl_finding, wall_findings
 from kypho.fracture.endplates import Pit, deepest_pit
 from kypho.fracture.findings import Finding
-from kypho.fracture.heights import Genant, HeightLoss, Heights, body_heights, cobb_deg, genant, height_loss
+from kypho.fracture.foramen import at_foramen, foramen_norm
+from kypho.fracture.heights import Heights, body_heights, cobb_deg
+from kypho.fracture.loss import Genant, HeightLoss, genant, height_loss
+from kypho.fracture.neighbours import Neighbours, find_neighbours
 from kypho.fracture.pedicle_walls import medial_wall
-from kypho.fracture.wall_pictures import body_walls
-from kypho.fracture.walls import Opening, Wall, basivertebral, openings
+from kypho.fracture.retropulsion import retropulsion_finding
+from kypho.fracture.wall_pictures import body_walls, neighbour_posterior
+from kypho.fracture.walls import Opening, Wall, openings
 from kypho.space import Volume
 
 __all__ = ["Assessment", "assess_level"]
+
+LEAST_AGREEMENT = 0.5  # cosine of 60 degrees, more than any kyphosis turns one level against the next
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,27 +85,35 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
         ct: the CT in HU.
         labels: labels on its grid.
         vertebra: model of the level, built from both.
+
+    Raises:
+        LevelIncompleteError: the model faces another way than the levels beside it.
     """
     level = vertebra.level
     slice_mm = max(ct.grid.spacing_mm)
-    own = vertebra_columns(ct, labels, level, vertebra.frame)
-    above, below, notes = _neighbours(ct, labels, vertebra)
+    own = level_columns(labels, level, vertebra.frame)
     heights = body_heights(own)
-    loss = height_loss(heights, _heights(above), _heights(below))
+    beside = find_neighbours(labels, vertebra, heights)
+    _require_agreement(vertebra, beside)
+    notes = beside.notes
+    loss = height_loss(heights, beside.references)
     grade = genant(loss)
     foreign = foreign_ml(vertebra)
-    bone = cancellous(vertebra)
-    others = other_levels(ct, labels, level)
-    reference = bone.mean_hu if bone else others.mean_hu
+    reference = surrounding_hu(vertebra)
     holes = cavities(vertebra, reference) if reference is not None else ()
+    bone = cancellous(vertebra, holes)
+    others = other_levels(ct, labels, level)
     walls = dict(body_walls(vertebra))
     sides: tuple[Side, Side] = ("left", "right")
     walls |= {wall.name: wall for wall in (medial_wall(vertebra, side) for side in sides)}
     pits = deepest_pit(own, upper=True), deepest_pit(own, upper=False)
     blocked = _blocked(foreign, slice_mm)
-    about_walls, defects = wall_findings(walls, slice_mm, blocked)
+    near = zip(labels.neighbours(level), (beside.above, beside.below), strict=True)
+    backs = {n: neighbour_posterior(ct, labels, n, c) for n, c in near if n and c is not None}
+    about_walls, defects = wall_findings(walls, foramen_norm(backs), slice_mm, blocked)
     findings = (
         *about_walls,
+        retropulsion_finding(walls["posterior"], tuple(backs.values()), blocked),
         *cavity_findings(holes, reference, blocked),
         _severe(loss),
         *density_findings(bone, others, blocked),
@@ -108,7 +121,7 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
     )
     if foreign > 0:
         notes += (f"{foreign:.2f} mL of cement or metal inside the body",)
-    cobb, cobb_of = _kyphosis(own, above, below, level, labels)
+    cobb, cobb_of = _kyphosis(own, beside.above, beside.below, level, labels)
     return Assessment(
         level=level,
         slice_mm=slice_mm,
@@ -123,7 +136,7 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
         others=others,
         walls=walls,
         defects=defects,
-        foramen=basivertebral(walls["posterior"], openings(walls["posterior"])),
+        foramen=at_foramen(walls["posterior"], openings(walls["posterior"])),
         cavities=holes,
         pits=pits,
         foreign_ml=foreign,
@@ -131,39 +144,14 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
     )
 
 
-def _heights(columns: Columns | None) -> Heights | None:
-    return None if columns is None else body_heights(columns)
-
-
-def _neighbours(
-    ct: Volume, labels: Labels, vertebra: Vertebra
-) -> tuple[Columns | None, Columns | None, tuple[str, ...]]:
-    """Columns of the level above and below; None, with a note, where one cannot be measured."""
-    out: list[Columns | None] = []
-    notes: list[str] = []
-    for where, name in zip(("above", "below"), labels.neighbours(vertebra.level), strict=True):
-        if name is None:
-            out.append(None)
-            notes.append(f"no level {where} in the labels")
-            continue
-        columns, failed = _neighbour(ct, labels, name, vertebra)
-        if failed:
-            notes.append(f"{name} is not used for comparison: {'; '.join(failed)}")
-        out.append(columns)
-    return out[0], out[1], tuple(notes)
-
-
-def _neighbour(ct: Volume, labels: Labels, name: str, vertebra: Vertebra) -> tuple[Columns | None, list[str]]:
-    """Columns of one neighbour, or the reasons why it cannot be compared with."""
-    failed = [check.reason for check in quality_of(labels, name) if not check.passed]
-    if failed:
-        return None, failed
-    try:
-        columns = neighbour_columns(ct, labels, name, vertebra.frame.superior)
-    except KyphoError as error:
-        return None, [str(error)]
-    whole = inside_scan(labels, name, columns.surface_mm())
-    return (columns, []) if whole.passed else (None, [whole.reason])
+def _require_agreement(vertebra: Vertebra, beside: Neighbours) -> None:
+    """Raise LevelIncompleteError if the model faces another way than all its neighbours do."""
+    near = [columns.frame.posterior for columns in (beside.above, beside.below) if columns is not None]
+    if near and max(float(posterior @ vertebra.frame.posterior) for posterior in near) < LEAST_AGREEMENT:
+        raise LevelIncompleteError(
+            f"the model of {vertebra.level} faces another way than the levels beside it, so its body was "
+            "not found; check the labels of this level"
+        )
 
 
 def _blocked(foreign: float, slice_mm: float) -> str:
@@ -190,15 +178,17 @@ def _severe(loss: HeightLoss) -> Finding:
             evidence=("fracture.severe_compression_percent",),
         )
     site = max(known, key=lambda s: known[s])
+    doubt = loss.uncertainty_at(known[site])
+    near = f"; within {doubt:.0f} points of it" if abs(known[site] - limit) <= doubt else ""
     return Finding(
         factor="severe_compression",
         state="present" if known[site] >= limit else "absent",
         value=round(known[site], 1),
         unit="%",
-        uncertainty=loss.uncertainty_percent,
+        uncertainty=round(doubt, 1),
         where=site,
-        how=f"largest height loss against the {loss.source}; severe from {limit:g} %",
-        evidence=("fracture.severe_compression_percent", "fracture.height.uncertainty_percent.two"),
+        how=f"largest height loss against the {loss.source}; severe from {limit:g} %{near}",
+        evidence=("fracture.severe_compression_percent", "fracture.height.measured_percent"),
     )
 
 

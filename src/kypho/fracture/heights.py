@@ -1,22 +1,24 @@
-"""Heights of a body, what they should be, and what has been lost: Genant type and grade, kyphosis."""
+"""Heights of a body at the front, the middle, the back and the sides; angle between two endplates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kypho.evidence import value
 from kypho.fracture.columns import Columns
+from kypho.fracture.robust import robust_fit
 
-__all__ = ["SITES", "Genant", "HeightLoss", "Heights", "body_heights", "cobb_deg", "genant", "height_loss"]
+__all__ = ["SITES", "Heights", "body_heights", "cobb_deg"]
 
 SITES = ("anterior", "middle", "posterior", "left", "right")
-EDGE_SHARE = 0.05  # distance from the anterior edge and the posterior wall at which a height is read
-STRIP = 0.3  # share of the half width over which the profile is taken
-PROFILE_RANGE = (0.08, 0.94)  # share of the depth over which the profile is fitted
+DEPTHS = (0.05, 0.5, 0.95)  # share of the depth at which anterior, middle and posterior heights are read
+SIDE = 0.7  # share of the half width at which the heights of the sides are read
+STRIP = 0.25  # share of the half width over which the profile along the depth is taken
+BELT = 0.15  # share of the depth, to either side of the middle, over which that across is taken
+LIP_MM = 1.5  # numerics: a rim stands out less than this beyond a parabola through its endplate, a lip more
+ROUGH_MM = 1.0  # numerics: the staircase of thick slices about a smooth endplate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,115 +35,45 @@ class Heights:
         """Height at a site of `SITES`."""
         return float(getattr(self, f"{site}_mm"))
 
-
-@dataclass(frozen=True, kw_only=True)
-class HeightLoss:
-    """Expected and lost height.
-
-    Attributes:
-        expected: heights expected of this level.
-        percent: loss by site; None if there is no expectation.
-        source: "neighbours", "one neighbour", or "none".
-        uncertainty_percent: half width of the loss.
-    """
-
-    expected: Heights | None
-    percent: dict[str, float | None]
-    source: str
-    uncertainty_percent: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Genant:
-    """Semi-quantitative type and grade; both None where heights could not be compared."""
-
-    type: Literal["none", "wedge", "biconcave", "crush"] | None
-    grade: int | None
-    reason: str
+    @property
+    def whole(self) -> bool:
+        """Whether the three sites of a grade are known."""
+        return all(np.isfinite(self.at(site)) for site in SITES[:3])
 
 
 def body_heights(columns: Columns) -> Heights:
     """Heights at the anterior edge, the middle, the posterior wall and the two sides.
 
-    Each comes from one parabola through the profile of the heights, fitted so that lips and bridging
-    osteophytes at the rim do not bend it.
+    Each endplate is a smooth curve through hundreds of columns, of the fourth degree along the depth, so
+    that a dent in the middle does not lift the rims. Columns that stand out beyond a parabola are lips and
+    bridging osteophytes, and are left out.
     """
-    share = columns.depth_share()
-    position = columns.x_mm / columns.half_width_mm
-    height = columns.height_mm
-    along = _parabola(share, _median(height[:, np.abs(position) <= STRIP], axis=1), PROFILE_RANGE)
-    sides = _median(height[np.abs(share - 0.5) <= STRIP / 2], axis=0)
-    across = _parabola((1 + position) / 2, sides, (0.1, 0.9))
-    return Heights(
-        anterior_mm=float(np.polyval(along, EDGE_SHARE)),
-        middle_mm=float(np.polyval(along, 0.5)),
-        posterior_mm=float(np.polyval(along, 1 - EDGE_SHARE)),
-        left_mm=float(np.polyval(across, 0.85)),
-        right_mm=float(np.polyval(across, 0.15)),
-    )
+    share = 2 * columns.depth_share() - 1
+    side = columns.x_mm / columns.half_width_mm
+    along, across = np.meshgrid(share, side, indexing="ij")
+    depth = 2 * np.array(DEPTHS) - 1
+    front, middle, back = _read(columns, along, across, np.abs(across) <= STRIP, depth, degree=4)
+    left, right = _read(columns, across, along, np.abs(along) <= 2 * BELT, np.array([SIDE, -SIDE]), degree=2)
+    return Heights(anterior_mm=front, middle_mm=middle, posterior_mm=back, left_mm=left, right_mm=right)
 
 
-def _median(values: NDArray, axis: int) -> NDArray:
-    """Median of the finite values; NaN where fewer than half are finite."""
-    enough = np.isfinite(values).mean(axis=axis) >= 0.5
-    filled = np.where(np.isfinite(values).any(axis=axis, keepdims=True), values, 0.0)
-    return np.asarray(np.where(enough, np.nanmedian(filled, axis=axis), np.nan))
-
-
-def _parabola(share: NDArray, height: NDArray, span: tuple[float, float]) -> NDArray:
-    """Coefficients of a parabola through a profile, by Cauchy weights; NaN with too few points."""
-    use = (share >= span[0]) & (share <= span[1]) & np.isfinite(height)
-    if use.sum() < 6:
-        return np.full(3, np.nan)
-    s, h = share[use], height[use]
-    weight = np.ones(len(s))
-    for _ in range(20):
-        fit = np.polyfit(s, h, 2, w=np.sqrt(weight))
-        off = np.abs(h - np.polyval(fit, s))
-        scale = max(1.5 * float(np.median(off)), 0.2)
-        weight = 1 / (1 + (off / scale) ** 2)
-    return fit
-
-
-def height_loss(own: Heights, above: Heights | None, below: Heights | None) -> HeightLoss:
-    """Loss against what the neighbours lead one to expect.
-
-    The expectation is the mean of the neighbours, site by site. Scaling it to the vertebra's own posterior
-    height was tried and made the loss worse on virtual fractures.
-    """
-    neighbours = [h for h in (above, below) if h is not None and np.isfinite(h.posterior_mm)]
-    if not neighbours:
-        return HeightLoss(
-            expected=None, percent=dict.fromkeys(SITES), source="none", uncertainty_percent=float("nan")
-        )
-    expected = {site: float(np.mean([h.at(site) for h in neighbours])) for site in SITES}
-    percent = {
-        site: 100 * (1 - own.at(site) / expected[site]) if np.isfinite(own.at(site)) else None
-        for site in SITES
-    }
-    both = len(neighbours) == 2
-    return HeightLoss(
-        expected=Heights(**{f"{site}_mm": expected[site] for site in SITES}),
-        percent=percent,
-        source="neighbours" if both else "one neighbour",
-        uncertainty_percent=value(f"fracture.height.uncertainty_percent.{'two' if both else 'one'}"),
-    )
-
-
-def genant(loss: HeightLoss) -> Genant:
-    """Type and grade after Genant: the largest loss gives the grade, where it lies gives the type."""
-    front, middle, back = (loss.percent[s] for s in ("anterior", "middle", "posterior"))
-    if front is None or middle is None or back is None:
-        return Genant(type=None, grade=None, reason="no intact neighbour to compare with")
-    limits = [value(f"fracture.genant.grade{n}_percent") for n in (1, 2, 3)]
-    largest = max(front, middle, back)
-    grade = sum(largest >= limit for limit in limits)
-    if grade == 0:
-        return Genant(type="none", grade=0, reason=f"largest loss {largest:.0f} %, below {limits[0]:g} %")
-    if back >= limits[0] and back >= value("fracture.genant.crush_share") * largest:
-        return Genant(type="crush", grade=grade, reason=f"posterior loss {back:.0f} %")
-    kind: Literal["wedge", "biconcave"] = "wedge" if front >= middle else "biconcave"
-    return Genant(type=kind, grade=grade, reason=f"anterior {front:.0f} %, middle {middle:.0f} %")
+def _read(
+    columns: Columns, along: NDArray, across: NDArray, band: NDArray, at: NDArray, degree: int
+) -> list[float]:
+    """Heights at places `at` of a coordinate, from both endplates fitted over a band of the footprint."""
+    ends = []
+    for surface, outward in ((columns.top_mm, 1), (columns.bottom_mm, -1)):
+        use = band & np.isfinite(surface)
+        t, side, z = along[use], across[use], surface[use]
+        if len(t) < 4 * degree or np.ptp(t) < 1.0:
+            return [float("nan")] * len(at)
+        stiff = np.column_stack([np.ones_like(t), t, t**2, side, side * t])
+        no_lip = outward * (z - stiff @ robust_fit(stiff, z)) <= LIP_MM
+        design = np.column_stack([stiff, *(t**n for n in range(3, degree + 1))])
+        fit = robust_fit(design[no_lip], z[no_lip], floor_mm=ROUGH_MM)
+        coefficients = np.concatenate([fit[:3], fit[5:]])
+        ends.append(np.vander(at, degree + 1, increasing=True) @ coefficients)
+    return [float(h) for h in ends[0] - ends[1]]
 
 
 def cobb_deg(upper: Columns, lower: Columns) -> float:

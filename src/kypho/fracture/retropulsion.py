@@ -1,8 +1,11 @@
-"""Retropulsion: a hump of the posterior wall over its own straight line."""
+"""Retropulsion: a hump of the posterior wall over the wall its neighbours lead one to expect."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from kypho.evidence import value
 from kypho.fracture.findings import Finding, graded, unknown
@@ -12,32 +15,44 @@ __all__ = ["retropulsion", "retropulsion_finding"]
 
 STRIP_MM = 2.5  # numerics: half width of the strip in which the wall's position is judged
 SHORTEST_WALL_MM = 7.0  # numerics: less of the wall than this gives no line to judge by
-HUMP_SHARE = (0.25, 0.78)  # share of the height within which a hump may peak; corners are no humps
+HUMP_SHARE = (0.23, 0.77)  # share of the height within which a hump may peak; corners are no humps
 CORNER_MM = 1.2  # numerics: the corners of the label are rounded by about a voxel
 HUMP_HALF_MM = (3.0, 4.0, 5.0, 6.0, 7.5)  # numerics: half heights tried; a fragment is a third of the wall
 LEAN_PENALTY = 30.0  # numerics: a line leaning by 0.3 costs as much as 1.3 mm off at one height
 
 
-def retropulsion(wall: Wall) -> tuple[float, float] | None:
-    """Height of a hump of the posterior wall over the straight line of the rest of it.
+def retropulsion(wall: Wall, beside: Sequence[Wall] = ()) -> tuple[float, float] | None:
+    """Height of a hump of the posterior wall over the wall one expects there.
 
-    A line and one rounded hump are fitted together along the midline, so that a hump near a corner, where
-    no straight wall is left beside it, is still measured from the line.
+    No posterior wall is straight: it is hollow where the vein leaves and stands out at the rims, by a
+    millimetre or more, much as its neighbours do. A hump stands out of both, the wall's own straight line
+    and the shape of its neighbours' walls on top of that line; the smaller depth counts.
+
+    Args:
+        wall: the posterior wall.
+        beside: those of the levels next to it; without any, the wall is taken as straight.
 
     Returns:
         Depth in mm and the superior coordinate of the peak; None where too little of the wall is seen.
     """
-    strip = np.abs(wall.across_mm) <= STRIP_MM
-    position = wall.position_mm[:, strip]
-    enough = np.isfinite(position).mean(axis=1) >= 0.5
-    if enough.sum() * (wall.up_mm[1] - wall.up_mm[0]) < SHORTEST_WALL_MM:
+    profile = _profile(wall)
+    if profile is None:
         return None
-    cut = round(CORNER_MM / (wall.up_mm[1] - wall.up_mm[0]))
-    up = wall.up_mm[enough][cut:-cut]
-    curve = np.nanmean(position[enough], axis=1)[cut:-cut]
-    peaks = [float(up[0] + np.ptp(up) * share) for share in HUMP_SHARE]
+    up, curve = profile
+    share = (up - up[0]) / np.ptp(up)
+    shapes = [shape for other in beside if (shape := _shape(other, share)) is not None]
+    expected = [np.zeros_like(curve)] + ([np.mean(shapes, axis=0)] if shapes else [])
+    return min(_hump(up, curve - shape) for shape in expected)
+
+
+def _hump(up: NDArray, curve: NDArray) -> tuple[float, float]:
+    """Depth and place of a hump over a line.
+
+    A line and one rounded hump are fitted together, so that a hump near a corner, where no quiet wall is
+    left beside it, is still measured from the line.
+    """
     best = (np.inf, 0.0, 0.0)
-    for middle in np.linspace(peaks[0], peaks[1], 15):
+    for middle in up[0] + np.ptp(up) * np.linspace(*HUMP_SHARE, 15):
         for half in HUMP_HALF_MM:
             hump = np.cos(np.pi / 2 * np.clip((up - middle) / half, -1, 1)) ** 2
             design = np.column_stack([np.ones_like(up), up - up.mean(), hump])
@@ -48,22 +63,49 @@ def retropulsion(wall: Wall) -> tuple[float, float] | None:
     return best[1], best[2]
 
 
-def retropulsion_finding(wall: Wall, blocked: str) -> Finding:
+def _profile(wall: Wall) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Superior coordinates and positions of a wall along the midline, corners cut off; None if too short."""
+    position = wall.position_mm[:, np.abs(wall.across_mm) <= STRIP_MM]
+    step = wall.up_mm[1] - wall.up_mm[0]
+    enough = np.isfinite(position).mean(axis=1) >= 0.5
+    if enough.sum() * step < SHORTEST_WALL_MM:
+        return None
+    cut = round(CORNER_MM / step)
+    return wall.up_mm[enough][cut:-cut], np.nanmean(position[enough], axis=1)[cut:-cut]
+
+
+def _shape(wall: Wall, share: NDArray) -> NDArray[np.float64] | None:
+    """How a wall strays from its own straight line, at shares of its height; None if too short."""
+    profile = _profile(wall)
+    if profile is None:
+        return None
+    up, curve = profile
+    own = (up - up[0]) / np.ptp(up)
+    return np.interp(share, own, curve - np.polyval(np.polyfit(own, curve, 1), own))
+
+
+def retropulsion_finding(wall: Wall, beside: Sequence[Wall], blocked: str) -> Finding:
     """The wall's hump as a finding."""
     evidence = ("fracture.retropulsion_mm", "fracture.uncertainty.retropulsion_mm")
-    measured = retropulsion(wall)
+    measured = retropulsion(wall, beside)
     if measured is None:
         return unknown("retropulsion", "mm", "posterior wall", "too little of the wall is seen", evidence)
     depth, up = measured
     error = value("fracture.uncertainty.retropulsion_mm")
-    state = graded(depth, value("fracture.retropulsion_mm"), error if blocked else 0.0, 0.0)
+    limit = value("fracture.retropulsion_mm")
+    near = (
+        f"; within {error:g} mm of the {limit:g} mm from which it counts"
+        if abs(depth - limit) < error
+        else ""
+    )
+    against = "its own line and its neighbours' shape" if beside else "its own straight line"
     return Finding(
         factor="retropulsion",
-        state=state,
+        state=graded(depth, limit, error if blocked else 0.0, 0.0),
         value=round(depth, 2),
         unit="mm",
         uncertainty=error,
         where=f"{up:+.0f} mm from the middle of the body",
-        how="hump of the wall over its own straight line, on the midline",
+        how=f"hump of the wall over {against}, on the midline{near}",
         evidence=evidence,
     )
