@@ -1,6 +1,6 @@
 """`kypho rehearse` as a user runs it: the document, bad input, and what an interruption leaves.
 
-The vertebra model and the assessment of the bundled T7 are made once; cells are 2 mm, so numbers mean little.
+The vertebra model and the assessment of the bundled T7 are made once; cells are coarse, so numbers mean little.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SAMPLE = Path(__file__).parents[2] / "src" / "kypho" / "formats" / "sample"
 CT, LABELS = SAMPLE / "t5-t9_ct.nii.gz", SAMPLE / "t5-t9_labels.nii.gz"
 LEFT = "10.0,106.4,-129.7:8.6,73.3,-141.7"
 RIGHT = "-12.7,101.7,-130.2:-5.7,71.9,-141.9"
-QUICK = ("--grid-mm", "2", "--members", "4")
+QUICK = ("--grid-mm", "1.25", "--members", "4")
 
 
 @pytest.fixture(autouse=True)
