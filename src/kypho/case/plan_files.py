@@ -30,7 +30,7 @@ PARTS: dict[int, tuple[Code, tuple[int, int, int]]] = {
 
 
 def write_needles(folder: Path, plan: LevelPlan, document: PlanDocument) -> None:
-    """Needles of the first approach, or its nearest miss, for 3D Slicer and as STL; all of them as a table."""
+    """Needles of the first approach, or its nearest miss, for 3D Slicer and as STL; all as a table."""
     write_json(folder / "markups.mrk.json", slicer_markups(_lines(plan)))
     write_stl(folder / "needles.stl", _shafts(plan))
     _write_table(folder / "needles.csv", document)
