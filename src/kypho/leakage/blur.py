@@ -64,10 +64,7 @@ def _edge_ratios(lines: NDArray) -> NDArray[np.float64]:
     height = after - before
     air, soft = np.minimum(before, after), np.maximum(before, after)
     clean = (air < AIR_HU) & (soft > SOFT_HU[0]) & (soft < SOFT_HU[1])
-    clean &= (np.abs(step[..., centre]) >= np.abs(shifted(-1))) & (
-        np.abs(step[..., centre]) >= np.abs(shifted(1))
-    )
-    sign = np.sign(height)
+    sign, largest = np.sign(height), np.abs(step[..., centre])
     for by in range(-reach, reach + 1):
-        clean &= shifted(by) * sign > -60
+        clean &= (shifted(by) * sign > -60) & (np.abs(shifted(by)) <= largest)
     return np.asarray(np.abs(step[..., centre][clean]) / np.abs(height[clean]), dtype=float)

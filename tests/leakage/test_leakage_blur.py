@@ -1,0 +1,36 @@
+"""The scan's sharpness is read from edges that a scanner made."""
+
+import numpy as np
+import pytest
+from scipy.special import ndtr
+
+from kypho.leakage.blur import measure_blur
+from kypho.space import Grid, Volume
+
+
+def disc_ct(fwhm_mm, *, masked=False):
+    """A soft disc in air at 0.5 mm pixels, blurred; optionally cut smaller, as table removal does."""
+    shape, pixel = (24, 240, 240), 0.5
+    y, x = np.ogrid[: shape[1], : shape[2]]
+    radius = np.hypot(y - 120, x - 120) * pixel
+    sigma = fwhm_mm / np.sqrt(8 * np.log(2))
+    image = -1000 + 1040 * ndtr((50 - radius) / sigma)
+    if masked:
+        image = np.where(radius < 40, image, -1000)
+    array = np.repeat(image[None], shape[0], axis=0).astype(np.float32)
+    return Volume(array=array, grid=Grid.axis_aligned(shape, (1.0, pixel, pixel), (0, 0, 0)), unit="HU")
+
+
+@pytest.mark.parametrize("fwhm_mm", [0.8, 1.2])
+def test_a_gaussian_edge_gives_its_width(fwhm_mm):
+    """The step between two pixels falls off the edge's middle by up to half a pixel: 15 % at these widths."""
+    blur = measure_blur(disc_ct(fwhm_mm))
+    assert blur.measured
+    assert blur.fwhm_mm == pytest.approx(fwhm_mm, rel=0.15)
+
+
+def test_a_masked_image_has_no_edge_to_measure():
+    """Cut edges are steps within one pixel: no scanner makes them, and their width would be zero or NaN."""
+    blur = measure_blur(disc_ct(1.0, masked=True))
+    assert not blur.measured
+    assert 0 < blur.low_mm < blur.fwhm_mm < blur.high_mm
