@@ -8,15 +8,20 @@ from typing import Literal
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_dilation, gaussian_filter
 
 from kypho.anatomy import Vertebra
 from kypho.evidence import interval, value
 
-__all__ = ["Cancellous", "Cavity", "cancellous", "cavities", "foreign_ml"]
+__all__ = ["Cancellous", "Cavity", "cancellous", "cavities", "foreign_ml", "surrounding_hu"]
 
+DEEP_MM = 2.5  # numerics: beyond this no cortex and no blur of it is left
+FEWEST_VOXELS = 50
 INNER_MM = 2.0  # numerics: cortex and its partial volume are left out of the inside
 SMOOTH_VOXELS = 1.0  # numerics: noise of single voxels is no cavity
+CORE_QUANTILE = 0.25  # of a core's densities: deep enough to be filled, not the noise's lowest
+RIM_VOXELS = 1  # the rim of a cavity cut at half density is blurred over about a voxel more
+LEAST_SHARE = 0.1  # outside the cut, a smaller share is the spread of cancellous bone itself
 REGION = (
     0.5,
     0.12,
@@ -70,8 +75,15 @@ def foreign_ml(vertebra: Vertebra) -> float:
     return float(dense.sum() * vertebra.grid.voxel_mm3 / 1000)
 
 
-def cancellous(vertebra: Vertebra) -> Cancellous | None:
-    """Mean and spread of the cancellous density; None if the region holds no bone."""
+def surrounding_hu(vertebra: Vertebra) -> float | None:
+    """Median density of all cancellous bone of the body, which a cavity in part of it hardly moves."""
+    deep = vertebra.hu.array[_inside(vertebra, DEEP_MM)]
+    bone = deep[(deep > value("fracture.cleft.gas_hu")) & (deep < value("fracture.foreign_hu"))]
+    return float(np.median(bone)) if len(bone) >= FEWEST_VOXELS else None
+
+
+def cancellous(vertebra: Vertebra, holes: tuple[Cavity, ...] = ()) -> Cancellous | None:
+    """Mean and spread of the cancellous density outside cavities; None if the region holds no bone."""
     z, y, x = vertebra.axes_mm
     low, high = vertebra.body_box_mm
     share = (y - low[1]) / (high[1] - low[1])
@@ -83,12 +95,14 @@ def cancellous(vertebra: Vertebra) -> Cancellous | None:
     up = (z - middle) / (tall * height)
     ellipse = along[:, None] ** 2 + across[None, :] ** 2 <= 1
     region = (np.abs(up) <= 1)[:, None, None] & ellipse[None] & _inside(vertebra, INNER_MM)
-    if region.sum() < 50:
+    for hole in holes:
+        region &= ~binary_dilation(hole.mask, iterations=RIM_VOXELS)
+    if region.sum() < FEWEST_VOXELS:
         return None
     values = vertebra.hu.array[region]
     # A cavity is not bone: gas and contrast-filled vessels would move the mean.
     values = values[(values > value("fracture.cleft.gas_hu")) & (values < value("fracture.foreign_hu"))]
-    if len(values) < 50:
+    if len(values) < FEWEST_VOXELS:
         return None
     return Cancellous(
         mean_hu=float(values.mean()),
@@ -112,7 +126,7 @@ def cavities(vertebra: Vertebra, bone_hu: float) -> tuple[Cavity, ...]:
     out = []
     for piece, core in gas:
         taken |= piece
-        out.append(_cavity(vertebra, piece, core, smooth, "gas"))
+        out.append(_cavity(vertebra, piece, core, smooth, bone_hu, "gas"))
     limit = min(value("fracture.lytic.core_hu"), bone_hu - value("fracture.cleft.contrast_hu"))
     fluid_high = interval("fracture.cleft.fluid_hu")[1]
     if limit >= value("fracture.cleft.floor_hu"):
@@ -121,9 +135,9 @@ def cavities(vertebra: Vertebra, bone_hu: float) -> tuple[Cavity, ...]:
         for piece, core in _pieces(vertebra, smooth, deep, limit, bone_hu):
             mean = float(smooth[core].mean())
             if mean <= fluid_high:
-                out.append(_cavity(vertebra, piece, core, smooth, "fluid"))
+                out.append(_cavity(vertebra, piece, core, smooth, bone_hu, "fluid"))
             elif bone_hu - mean >= value("fracture.lytic.contrast_hu"):
-                out.append(_cavity(vertebra, piece, core, smooth, "soft"))
+                out.append(_cavity(vertebra, piece, core, smooth, bone_hu, "soft"))
     return tuple(sorted(out, key=lambda c: -c.volume_ml))
 
 
@@ -153,13 +167,14 @@ def _cavity(
     piece: NDArray,
     core: NDArray,
     smooth: NDArray,
+    bone_hu: float,
     content: Literal["gas", "fluid", "soft"],
 ) -> Cavity:
     z, y, x = (axis[index] for axis, index in zip(vertebra.axes_mm, np.nonzero(piece), strict=True))
     spans = [float(np.quantile(v, 0.95) - np.quantile(v, 0.05)) for v in (x, y, z)]
     return Cavity(
         content=content,
-        volume_ml=float(piece.sum() * vertebra.grid.voxel_mm3 / 1000),
+        volume_ml=_volume_ml(vertebra, piece, core, bone_hu),
         centre_mm=(float(x.mean()), float(y.mean()), float(z.mean())),
         mean_hu=float(smooth[core].mean()),
         flatness=spans[2] / max(spans[0], spans[1], 1e-6),
@@ -167,3 +182,17 @@ def _cavity(
         to_wall_mm=float((vertebra.wall.y_mm(z) - y).min()),
         mask=piece,
     )
+
+
+def _volume_ml(vertebra: Vertebra, piece: NDArray, core: NDArray, bone_hu: float) -> float:
+    """Volume with the share of every voxel at the rim that the cavity fills.
+
+    A voxel half way between the density of the core and that of the bone is half filled, so what blur
+    takes from the inside of a thin cavity is found again around it.
+    """
+    hu = vertebra.hu.array
+    full = float(np.quantile(hu[core], CORE_QUANTILE))
+    near = binary_dilation(piece, iterations=RIM_VOXELS) & _inside(vertebra, 0.0)
+    share = np.clip((bone_hu - hu[near]) / max(bone_hu - full, 1.0), 0.0, 1.0)
+    share = np.where(piece[near], share, np.where(share > LEAST_SHARE, share, 0.0))
+    return float(share.sum() * vertebra.grid.voxel_mm3 / 1000)

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from kypho.evidence import interval, value
+from kypho.evidence import value
 from kypho.fracture.endplates import Pit
-from kypho.fracture.findings import Finding, graded, unknown
-from kypho.fracture.retropulsion import retropulsion_finding
-from kypho.fracture.walls import Opening, Wall, basivertebral, openings
+from kypho.fracture.findings import Finding, State, graded, unknown
+from kypho.fracture.foramen import ForamenNorm, at_foramen, unpaired_mm2
+from kypho.fracture.walls import Opening, Wall, openings
 
 __all__ = ["schmorl_finding", "wall_findings"]
 
@@ -33,14 +33,14 @@ def _smallest_mm2(slice_mm: float) -> float:
 
 
 def wall_findings(
-    walls: Mapping[str, Wall], slice_mm: float, blocked: str
+    walls: Mapping[str, Wall], norm: ForamenNorm, slice_mm: float, blocked: str
 ) -> tuple[tuple[Finding, ...], tuple[Opening, ...]]:
-    """Cortical defects of the body, of its posterior wall, of the pedicles, and retropulsion.
+    """Cortical defects of the body, of its posterior wall and of the pedicles.
 
     Returns:
         The findings, and the openings behind those that are present.
     """
-    posterior, behind = _posterior(walls["posterior"], slice_mm, blocked)
+    posterior, behind = _posterior(walls["posterior"], norm, slice_mm, blocked)
     elsewhere = [walls[name] for name in ("anterior", "left", "right")]
     limit_id = "fracture.cortex.threshold_area_mm2"
     cortical, around = _largest("cortical_defect", elsewhere, limit_id, slice_mm, blocked)
@@ -48,8 +48,7 @@ def wall_findings(
         cortical = replace(posterior, factor="cortical_defect")
     pedicles = [wall for name, wall in walls.items() if "pedicle" in name]
     medial, inner = _largest("pedicle_wall_defect", pedicles, "fracture.pedicle.area_mm2", slice_mm, blocked)
-    hump = retropulsion_finding(walls["posterior"], blocked)
-    return (cortical, posterior, medial, hump), (*behind, *around, *inner)
+    return (cortical, posterior, medial), (*behind, *around, *inner)
 
 
 def _seen(wall: Wall) -> bool:
@@ -68,13 +67,13 @@ def _largest(
     found = sorted((o for wall in walls for o in openings(wall)), key=lambda o: -o.area_mm2)
     area = found[0].area_mm2 if found else 0.0
     limit = value(limit_id)
-    state = "present" if area >= limit else "absent"
-    if state == "absent" and (unseen or _smallest_mm2(slice_mm) > limit):
+    state = graded(area, limit, _area_error(area, slice_mm), _smallest_mm2(slice_mm))
+    if state == "absent" and unseen:
         state = "not_assessable"
     names = ", ".join(wall.name for wall in walls)
     finding = Finding(
         factor=factor,
-        state=state,  # type: ignore[arg-type]
+        state=state,
         value=round(area, 1),
         unit="mm2",
         uncertainty=_area_error(area, slice_mm),
@@ -87,50 +86,65 @@ def _largest(
     return finding, tuple(o for o in found if o.area_mm2 >= limit)
 
 
-def _posterior(wall: Wall, slice_mm: float, blocked: str) -> tuple[Finding, tuple[Opening, ...]]:
+def _posterior(
+    wall: Wall, norm: ForamenNorm, slice_mm: float, blocked: str
+) -> tuple[Finding, tuple[Opening, ...]]:
     factor, evidence = "posterior_wall_defect", (*WALL_EVIDENCE, *FORAMEN_EVIDENCE)
     if blocked or not _seen(wall):
         why = blocked or "the wall could not be followed"
         return unknown(factor, "mm2", "posterior wall", why, evidence), ()
     found = openings(wall)
-    foramen = basivertebral(wall, found)
-    width_high, height_high = interval("fracture.bvf.width_mm")[1], interval("fracture.bvf.height_mm")[1]
-    usual = np.pi / 4 * value("fracture.bvf.width_mm") * value("fracture.bvf.height_mm")
-    largest_foramen = np.pi / 4 * width_high * height_high
-    rest = [o for o in found if o not in foramen]
-    where, how = "posterior wall", "cortex in front of the canal, density against the wall's own median"
-    area = max((o.defect_mm2 for o in rest), default=0.0)
-    open_mm2 = sum(o.area_mm2 for o in foramen)
+    central = at_foramen(wall, found)
     limit = value("fracture.wall.threshold_area_mm2")
-    state = "present" if area >= limit else "absent"
-    broken = tuple(o for o in rest if o.defect_mm2 >= limit)
-    if state == "present":
-        best = max(rest, key=lambda o: o.defect_mm2)
-        where = f"{best.third} third, {_side(best.across_mm)}"
-    elif open_mm2 > largest_foramen + _area_error(largest_foramen, slice_mm):
-        state, area, where = "present", open_mm2, "middle third, midline"
-        broken = foramen
-        how += "; larger than a basivertebral foramen can be"
-    elif open_mm2 > usual or (open_mm2 >= limit and _empty(foramen)):
-        state, area, where = "not_assessable", open_mm2, "middle third, midline"
-        how += "; a wide basivertebral foramen and a defect at its place look alike"
-    elif foramen:
-        how += f"; the basivertebral foramen is open ({open_mm2:.0f} mm2), as it may be"
-    if state == "absent" and any(o.at_edge and o.area_mm2 > limit / 3 for o in rest):
-        state, how = "not_assessable", f"{how}; an opening goes on beyond the part of the wall that is seen"
-    if state == "absent" and _smallest_mm2(slice_mm) > limit:
-        state, how = "not_assessable", f"{how}; slices of {slice_mm:.1f} mm hide defects of this size"
+    broken = tuple(
+        o for o in found if (_beyond_foramen(wall, o, norm) if o in central else o.area_mm2 >= limit)
+    )
+    largest = max(broken or found, key=lambda o: o.area_mm2, default=None)
+    state: State
+    state, why = ("present", "") if broken else _whole_or_unknown(found, central, norm, slice_mm)
+    area = sum(o.area_mm2 for o in broken) if broken else largest.area_mm2 if largest else 0.0
+    # Half of a foramen is taken off: it is not known how much of it the defect took in.
+    hidden = norm.usual_mm2 / 2 if any(o in central for o in broken) else 0.0
+    error = float(np.hypot(_area_error(area, slice_mm), hidden))
     finding = Finding(
         factor=factor,
-        state=state,  # type: ignore[arg-type]
-        value=round(area, 1),
+        state=state,
+        value=round(area - hidden, 1),
         unit="mm2",
-        uncertainty=_area_error(area, slice_mm),
-        where=where,
-        how=how,
+        uncertainty=round(error, 1),
+        where="posterior wall" if largest is None else f"{largest.third} third, {_side(largest.across_mm)}",
+        how=f"cortex in front of the canal, density against the wall's own median{why}; "
+        f"foramen compared with {norm.source}",
         evidence=evidence,
     )
     return finding, broken
+
+
+def _beyond_foramen(wall: Wall, opening: Opening, norm: ForamenNorm) -> bool:
+    """Whether an opening at the place of the foramen is more than a foramen."""
+    limit = value("fracture.wall.threshold_area_mm2")
+    return opening.area_mm2 >= norm.largest_mm2 + limit or unpaired_mm2(wall, opening) >= limit
+
+
+def _whole_or_unknown(
+    found: tuple[Opening, ...], central: tuple[Opening, ...], norm: ForamenNorm, slice_mm: float
+) -> tuple[State, str]:
+    """Absent, or why that cannot be said, of a wall without an opening that is surely a defect."""
+    limit = value("fracture.wall.threshold_area_mm2")
+    rest = [o for o in found if o not in central]
+    if _smallest_mm2(slice_mm) > limit:
+        return "not_assessable", f"; slices of {slice_mm:.1f} mm hide defects of this size"
+    if any(o.at_edge and o.area_mm2 > limit / 3 for o in rest):
+        return "not_assessable", "; an opening goes on beyond the part of the wall that is seen"
+    if any(o.area_mm2 + _area_error(o.area_mm2, slice_mm) >= limit for o in rest):
+        return "not_assessable", "; an opening is as large as a defect within its uncertainty"
+    foramen = max((o.area_mm2 for o in central), default=0.0)
+    if foramen >= limit and (foramen > norm.usual_mm2 or _empty(central)):
+        return "not_assessable", "; a wide basivertebral foramen and a defect at its place look alike"
+    return (
+        "absent",
+        f"; the basivertebral foramen is open ({foramen:.0f} mm2), as it may be" if central else "",
+    )
 
 
 def _empty(foramen: tuple[Opening, ...]) -> bool:

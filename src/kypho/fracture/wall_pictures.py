@@ -7,16 +7,20 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from kypho.anatomy import CANAL, Vertebra
+from kypho.anatomy import CANAL, Labels, Vertebra
+from kypho.fracture.columns import Columns
 from kypho.fracture.walls import SOFT_HU, Wall
+from kypho.space import Volume, sample_at
 
-__all__ = ["CORTEX_HALF_MM", "LOOK_ON_MM", "body_walls"]
+__all__ = ["CORTEX_HALF_MM", "LOOK_ON_MM", "body_walls", "neighbour_posterior"]
 
 CORTEX_HALF_MM = 1.8  # numerics: cortex is looked for this far on either side of the labelled surface
-ENDPLATE_MARGIN_MM = 1.5  # numerics: nearer to an endplate the wall turns into it
+ENDPLATE_MARGIN_MM = 1.0  # numerics: nearer to an endplate the wall turns into it
 LOOK_BACK_MM = 5.0  # numerics: the posterior wall is looked for from this far in front of its fitted curve
 LOOK_ON_MM = 8.0  # numerics: and no further behind it than this, a retropulsed fragment's reach
 ANTERIOR_SHARE = 0.7  # share of the half width over which the body faces forwards
+NEIGHBOUR_HALF_MM = 9.0  # numerics: half the width of the canal, beyond which the pedicles begin
+STEP_MM = 0.7  # numerics: the pixel of the vertebra model's grid, so that both walls are seen alike
 LATERAL_SHARE = (0.2, 0.65)  # share of the depth in front of the rib joint and the pedicle
 
 
@@ -80,11 +84,58 @@ def _posterior_surface(vertebra: Vertebra) -> NDArray[np.float64]:
 def _wall(
     name: str, vertebra: Vertebra, surface: NDArray, axis: NDArray, hu: NDArray, across: NDArray
 ) -> Wall:
-    """Density and thickness of the cortex about a surface; `hu` has the viewing axis second."""
-    z = vertebra.axes_mm[0]
+    """One wall of a vertebra model; `hu` has the viewing axis second."""
     back = np.zeros_like(across) if name in ("left", "right") else across
     where = np.column_stack([back, np.full_like(across, vertebra.wall.a if name == "posterior" else 0.0)])
-    bottom, top = vertebra.inferior.z_mm(where), vertebra.superior.z_mm(where)
+    ends = vertebra.inferior.z_mm(where), vertebra.superior.z_mm(where)
+    return _picture(name, surface, (vertebra.axes_mm[0], axis, across), hu, ends)
+
+
+def neighbour_posterior(ct: Volume, labels: Labels, level: str, columns: Columns) -> Wall:
+    """The posterior wall of a level that has no vertebra model, over the width of its foramen.
+
+    Args:
+        ct, labels: the scan.
+        level: the neighbour.
+        columns: its columns, which carry its frame.
+    """
+    frame, back = columns.frame, columns.back_mm
+    upper, lower = columns.plane(True), columns.plane(False)
+    across = np.arange(-NEIGHBOUR_HALF_MM, NEIGHBOUR_HALF_MM + STEP_MM, STEP_MM)
+    y = np.arange(back - LOOK_BACK_MM, back + LOOK_ON_MM, STEP_MM)
+    low, high = (a + b * across + c * back for a, b, c in (lower, upper))
+    z = np.arange(low.min() - STEP_MM, high.max() + STEP_MM, STEP_MM)
+    zz, yy, xx = np.meshgrid(z, y, across, indexing="ij")
+    world = frame.to_world(np.stack([xx, yy, zz], axis=-1))
+    box = labels.box(level, NEIGHBOUR_HALF_MM)
+    part = ct.crop([s.start for s in box], [s.stop for s in box])
+    bone = Volume(array=labels.part(level, box).astype(np.float32), grid=part.grid, unit="1")
+    depth = sample_at(bone, world) - 0.5
+    hu = sample_at(part, world)
+    first = np.maximum(np.argmax(depth <= 0, axis=1), 1)
+    found = (depth <= 0).any(axis=1) & (depth[:, 0] > 0)
+    surface = np.where(found, _crossing(depth, first - 1, y), np.nan)
+    return _picture("posterior", surface, (z, y, across), hu, (low, high))
+
+
+def _picture(
+    name: str,
+    surface: NDArray,
+    axes_mm: tuple[NDArray, NDArray, NDArray],
+    hu: NDArray,
+    ends_mm: tuple[NDArray, NDArray],
+) -> Wall:
+    """Density and thickness of the cortex about a surface.
+
+    Args:
+        name: of the wall.
+        surface: coordinate of the wall along the viewing axis, shape (n_up, n_across).
+        axes_mm: coordinates up, along the view, and across.
+        hu: density on these axes.
+        ends_mm: heights of the lower and the upper endplate, shape (n_across,).
+    """
+    z, axis, across = axes_mm
+    bottom, top = ends_mm
     margin = ENDPLATE_MARGIN_MM
     inside = (z[:, None] > bottom[None] + margin) & (z[:, None] < top[None] - margin)
     position = np.where((z[:, None] > bottom[None]) & (z[:, None] < top[None]), surface, np.nan)

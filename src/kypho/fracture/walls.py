@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from kypho.evidence import interval, value
+from kypho.evidence import value
 
-__all__ = ["SOFT_HU", "WALLS", "Opening", "Wall", "basivertebral", "openings", "third_of"]
+__all__ = ["SOFT_HU", "WALLS", "WHOLE_FRACTION", "Opening", "Wall", "openings", "smooth_share", "third_of"]
 
 WALLS = ("posterior", "anterior", "left", "right")
 SOFT_HU = 40.0  # numerics: muscle, cord and vessels without contrast
 SMOOTH_PIXELS = 0.9  # numerics: less than a native pixel
-EXTENT_FRACTION = 0.5  # numerics: the rim of a hole is where half of the wall's density is left
+WHOLE_FRACTION = 0.6  # where this share of the wall's density is left, a hole has ended
+BLUR_MM = 1.1  # numerics: the edge of a hole fades over this much: kernel, pixels, slices, smoothing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,7 +59,12 @@ class Wall:
     @property
     def pixel_mm2(self) -> float:
         """Area of one pixel."""
-        return float((self.across_mm[1] - self.across_mm[0]) * (self.up_mm[1] - self.up_mm[0]))
+        return self.steps_mm[0] * self.steps_mm[1]
+
+    @property
+    def steps_mm(self) -> tuple[float, float]:
+        """Size of a pixel, up and across."""
+        return float(self.up_mm[1] - self.up_mm[0]), float(self.across_mm[1] - self.across_mm[0])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,34 +79,31 @@ class Opening:
     height_mm: float
     third: str
     left_of_density: float
-    in_foramen_mm2: float
     at_edge: bool
     outline: NDArray[np.bool_] = field(repr=False)
 
-    @property
-    def defect_mm2(self) -> float:
-        """Area less half of what lies in the usual outline of the basivertebral foramen.
-
-        Half, because it is not known whether the foramen was open there before.
-        """
-        return self.area_mm2 - self.in_foramen_mm2 / 2
-
 
 def openings(wall: Wall) -> tuple[Opening, ...]:
-    """Holes of a wall: a core near soft tissue, grown to where half of the wall's density is left."""
+    """Holes of a wall, largest first: a core without bone, grown over the blur to where the wall is whole.
+
+    The edge of a hole is blurred over about a millimetre by the scanner, the slices and the smoothing here.
+    The core alone is too small by that much; growing without end would run into the natural thinning about
+    the basivertebral foramen. So a core grows to where most of the wall's density is left, but no further
+    than the blur.
+    """
     if not wall.seen.any():
         return ()
-    share = _smooth(wall)
-    core = wall.seen & (share < value("fracture.wall.defect_fraction"))
-    rim = wall.seen & (share < EXTENT_FRACTION)
-    pieces = cc3d.connected_components(rim[None].astype(np.uint8), connectivity=6)[0]
-    found = []
+    share = smooth_share(wall)
+    core = _cores(share)
+    distance = distance_transform_edt(~core, sampling=wall.steps_mm)
+    extent = (share < WHOLE_FRACTION) & (distance <= BLUR_MM)
+    pieces = cc3d.connected_components((core | extent)[None].astype(np.uint8), connectivity=6)[0]
     heights = wall.up_mm[wall.seen.any(axis=1)]
-    foramen = _foramen_outline(wall)
-    rows_seen = np.nonzero(wall.seen.mean(axis=1) > 0)[0]
+    rows_seen = np.nonzero(wall.seen.any(axis=1))[0]
     border = np.zeros_like(wall.seen)
     border[[rows_seen[0], rows_seen[-1]]] = True
-    for number in np.unique(pieces[core & (pieces > 0)]):
+    found = []
+    for number in np.unique(pieces[core]):
         piece = pieces == number
         rows, columns = np.nonzero(piece)
         up, across = wall.up_mm[rows], wall.across_mm[columns]
@@ -115,15 +118,23 @@ def openings(wall: Wall) -> tuple[Opening, ...]:
                 third=third_of(float(up.mean()), float(heights.min()), float(heights.max())),
                 left_of_density=float(share[piece].min()),
                 at_edge=bool((piece & border).any()),
-                in_foramen_mm2=float((piece & foramen).sum() * wall.pixel_mm2),
                 outline=piece,
             )
         )
     return tuple(sorted(found, key=lambda o: -o.area_mm2))
 
 
-def _smooth(wall: Wall) -> NDArray[np.float64]:
-    """Share of the density with the noise of single rays taken out; what is not seen does not count."""
+def _cores(share: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where hardly any bone is left; a shallow core counts only if no deeper one lies in it."""
+    open_share, empty_share = value("fracture.wall.defect_fraction"), value("fracture.wall.empty_fraction")
+    shallow, deep = share < open_share, share < empty_share
+    pieces = cc3d.connected_components(shallow[None].astype(np.uint8), connectivity=6)[0]
+    deeper = np.isin(pieces, np.unique(pieces[deep]))
+    return np.asarray(np.where(deeper, deep, shallow))
+
+
+def smooth_share(wall: Wall) -> NDArray[np.float64]:
+    """Share of the density with the noise of single rays taken out; infinite where nothing is seen."""
     weight = gaussian_filter(wall.seen.astype(float), SMOOTH_PIXELS)
     share = gaussian_filter(np.where(wall.seen, wall.left_of_density, 0.0), SMOOTH_PIXELS)
     return np.asarray(np.where(wall.seen, share / np.maximum(weight, 1e-6), np.inf))
@@ -133,30 +144,3 @@ def third_of(up_mm: float, bottom_mm: float, top_mm: float) -> str:
     """Upper, middle or lower third of a wall."""
     share = (up_mm - bottom_mm) / max(top_mm - bottom_mm, 1e-6)
     return "lower" if share < 1 / 3 else "upper" if share > 2 / 3 else "middle"
-
-
-def _foramen_outline(wall: Wall) -> NDArray[np.bool_]:
-    """The usual outline of the basivertebral foramen on the posterior wall; empty on the others."""
-    if wall.name != "posterior":
-        return np.zeros(wall.seen.shape, bool)
-    middle = float(wall.up_mm[wall.seen.any(axis=1)].mean())
-    x = wall.across_mm / (value("fracture.bvf.width_mm") / 2)
-    z = (wall.up_mm - middle) / (value("fracture.bvf.height_mm") / 2)
-    return np.asarray(x[None, :] ** 2 + z[:, None] ** 2 <= 1)
-
-
-def basivertebral(wall: Wall, found: tuple[Opening, ...]) -> tuple[Opening, ...]:
-    """The openings whose centre lies at the place of the basivertebral foramen.
-
-    The vein often leaves through two holes side by side, so there may be several. A foramen never reaches
-    an endplate.
-    """
-    if not wall.seen.any():
-        return ()
-    heights = wall.up_mm[wall.seen.any(axis=1)]
-    middle = float(heights.mean())
-    half = 0.25 * float(np.ptp(heights)) + 1.0
-    width = interval("fracture.bvf.width_mm")[1] / 2
-    return tuple(
-        o for o in found if abs(o.across_mm) <= width and abs(o.up_mm - middle) <= half and not o.at_edge
-    )

@@ -20,6 +20,9 @@ CORTEX_IN_MM, CORTEX_OUT_MM = 3.0, 2.0
 POSTERIOR_REACH_MM, REACH_MM = 6.0, 8.0
 """How far from its fitted place a wall is still cut."""
 
+CLEFT_DEPTH_MM = 1.5
+"""A cleft stays this far under the surface: about the cortex and the blur of its label."""
+
 CLEFT_SHAPE = np.array([2.0, 1.5, 0.6])
 """Half axes of a cleft (across, along, up), in proportion."""
 
@@ -76,10 +79,11 @@ class Painter:
         return np.asarray(near & (flat < defect.area_mm2 / np.pi))
 
     def cleft(self, cleft: Cleft) -> NDArray[np.bool_]:
-        """A flat ellipsoid inside the body."""
+        """A flat ellipsoid inside the body; the cortex over it stays, only a wall defect opens it."""
         scale = (cleft.volume_ml * 1000 / (4 / 3 * np.pi * np.prod(CLEFT_SHAPE))) ** (1 / 3)
         offset = (self.points - self.place(0.0, cleft.along, cleft.up)) / (scale * CLEFT_SHAPE)
-        return np.asarray(self.in_body() & ((offset**2).sum(axis=1) < 1))
+        deep = self.in_body() & (self.bone_mm > CLEFT_DEPTH_MM)
+        return np.asarray(deep & ((offset**2).sum(axis=1) < 1))
 
     def lesion(self, lesion: Lesion) -> NDArray[np.bool_]:
         """A ball, cut off by the bone's surface."""
