@@ -30,10 +30,9 @@ class RouteRisk:
         probability: None where the evidence supports no probability for this vertebra.
         low, high: interval, or the range of the published rates where there is no probability.
         base: the published rate started from.
-        status: "confirmed" only if every record used is.
-        flags: factors present that have no usable coefficient for this route.
         notes: what a reader must know before using the number.
         evidence: record ids.
+        flags: factors present that have no usable coefficient for this route.
     """
 
     route: str
@@ -41,10 +40,14 @@ class RouteRisk:
     low: float | None
     high: float | None
     base: float
-    status: str
-    flags: tuple[str, ...]
     notes: tuple[str, ...]
     evidence: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """ "confirmed" only if every record used is."""
+        return "confirmed" if all(record(i).confirmed for i in self.evidence) else "unconfirmed"
 
 
 def route_risk(inputs: RiskInputs, settings: RiskSettings | None = None) -> tuple[RouteRisk, ...]:
@@ -58,10 +61,6 @@ def route_risk(inputs: RiskInputs, settings: RiskSettings | None = None) -> tupl
         _canal(inputs),
         _embolism(inputs, settings),
     )
-
-
-def _status(evidence: tuple[str, ...]) -> str:
-    return "confirmed" if all(record(i).confirmed for i in evidence) else "unconfirmed"
 
 
 def _cleft_route(
@@ -98,7 +97,6 @@ def _venous(inputs: RiskInputs, settings: RiskSettings) -> RouteRisk:
         low=low,
         high=high,
         base=value("risk.route.venous.base"),
-        status=_status(evidence),
         flags=_present(wide_basivertebral_foramen=inputs.basivertebral_foramen_wide),
         notes=notes,
         evidence=evidence,
@@ -120,8 +118,6 @@ def _venous_metastasis(inputs: RiskInputs) -> RouteRisk:
         low=None,
         high=None,
         base=value("risk.route.venous.base"),
-        status=_status(evidence),
-        flags=(),
         notes=(
             "PUFHS score for metastasis, per patient, as published; not for osteoporotic fractures",
             "no standard errors are printed, so no interval",
@@ -148,7 +144,6 @@ def _intradiscal(inputs: RiskInputs, settings: RiskSettings) -> RouteRisk:
         low=low,
         high=high,
         base=value("risk.route.intradiscal.base"),
-        status=_status(evidence),
         flags=_present(endplate_defect=inputs.endplate_defect),
         notes=notes,
         evidence=evidence,
@@ -190,8 +185,6 @@ def _paravertebral(inputs: RiskInputs, settings: RiskSettings) -> RouteRisk:
         low=low,
         high=high,
         base=base,
-        status=_status(evidence),
-        flags=(),
         notes=("cortical coefficient borrowed from any leak", VERTEBROPLASTY),
         evidence=evidence,
     )
@@ -208,7 +201,6 @@ def _canal(inputs: RiskInputs) -> RouteRisk:
         low=low,
         high=high,
         base=posterior,
-        status=_status(evidence),
         flags=_present(
             posterior_wall_defect=inputs.posterior_wall_defect,
             wide_basivertebral_foramen=inputs.basivertebral_foramen_wide,
@@ -254,8 +246,6 @@ def _embolism(inputs: RiskInputs, settings: RiskSettings) -> RouteRisk:
         low=low,
         high=high,
         base=base,
-        status=_status(evidence),
-        flags=(),
         notes=notes,
         evidence=evidence,
     )
