@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-
-SITES = ("anterior", "middle", "posterior")
-Row = dict[str, Any]
+from assessment_heights import SITES, Row, height_lines, within
 
 
 def page(rows: list[Row], version: str) -> str:
     intact = [r for r in rows if r["seed"] is None]
     broken = [r for r in rows if r["seed"] is not None]
-    natural = {r["level"]: r["loss"] for r in intact if "refused" not in r}
+    before = {r["level"]: r for r in intact if "refused" not in r}
     made = [r for r in broken if "refused" not in r]
     parts = [
         "# Assessment: results",
@@ -23,7 +20,7 @@ def page(rows: list[Row], version: str) -> str:
         "Every fracture below is **synthetic**: a virtual fracture on that CT with exact truth. "
         "No confirmed fracture was at hand.",
         _intact(intact),
-        _thickness(made, natural),
+        _thickness(made, before),
         _refusals(broken),
     ]
     return "\n\n".join(parts) + "\n"
@@ -89,60 +86,6 @@ def _intact(rows: list[Row]) -> str:
     return "\n\n".join(out)
 
 
-def _errors(rows: list[Row], natural: dict[str, Any]) -> tuple[list[float], list[float]]:
-    """Errors of the loss against what was set, and against that on top of the level's own deviation."""
-    plain, corrected = [], []
-    for r in rows:
-        for site in SITES:
-            measured, own = r["loss"][site], natural[r["level"]][site]
-            if measured is None or own is None:
-                continue
-            true = r["truth"]["height_loss_percent"][site]
-            plain.append(measured - true)
-            corrected.append(measured - 100 * (1 - (1 - true / 100) * (1 - own / 100)))
-    return plain, corrected
-
-
-def _within(errors: list[float], limit: float) -> str:
-    if not errors:
-        return "none"
-    bad = np.abs(errors)
-    return (
-        f"{np.quantile(bad, 0.95):.1f} (within {limit:g}: {100 * np.mean(bad <= limit):.0f} %, n {len(bad)})"
-    )
-
-
-def _grade(losses: list[float]) -> int:
-    return sum(max(losses) >= limit for limit in (20, 25, 40))
-
-
-def _kappa(pairs: list[tuple[int, int]], weighted: bool) -> float:
-    """Cohen's kappa, with quadratic weights if asked."""
-    table = np.zeros((4, 4))
-    for a, b in pairs:
-        table[a, b] += 1
-    table /= max(table.sum(), 1)
-    i, j = np.indices((4, 4))
-    cost = ((i - j) ** 2 / 9.0) if weighted else (i != j).astype(float)
-    chance = np.outer(table.sum(axis=1), table.sum(axis=0))
-    expected = float((cost * chance).sum())
-    return 1 - float((cost * table).sum()) / expected if expected else float("nan")
-
-
-def _genant(rows: list[Row], natural: dict[str, Any], corrected: bool, weighted: bool) -> str:
-    pairs = []
-    for r in rows:
-        if r["genant"][1] is None:
-            continue
-        losses = []
-        for site in SITES:
-            true = r["truth"]["height_loss_percent"][site]
-            own = natural[r["level"]][site] or 0.0
-            losses.append(100 * (1 - (1 - true / 100) * (1 - own / 100)) if corrected else true)
-        pairs.append((_grade(losses), r["genant"][1]))
-    return f"{_kappa(pairs, weighted):.2f}"
-
-
 def _posterior(rows: list[Row]) -> tuple[list[Row], list[Row]]:
     """Cases with a posterior defect of 20 mm2 or more, and cases without any."""
     have, none = [], []
@@ -201,11 +144,17 @@ def _pushes(rows: list[Row]) -> list[float]:
     ]
 
 
+def _pushes_inside(rows: list[Row]) -> str:
+    stated = {r["findings"]["retropulsion"][3] for r in rows} - {None}
+    off = np.abs(_pushes(rows))
+    return _percent(int(np.sum(off <= max(stated, default=0.0))), len(off))
+
+
 def _false(rows: list[Row], factor: str) -> str:
     return _percent(sum(_state(r, factor) == "present" for r in rows), len(rows))
 
 
-def _thickness(rows: list[Row], natural: dict[str, Any]) -> str:
+def _thickness(rows: list[Row], before: dict[str, Row]) -> str:
     steps = sorted({r["slice_mm"] for r in rows})
     groups = [[r for r in rows if r["slice_mm"] == s] for s in steps] + [rows]
     wall, cleft = "posterior_wall_defect", "intravertebral_cleft"
@@ -216,14 +165,9 @@ def _thickness(rows: list[Row], natural: dict[str, Any]) -> str:
     def without(g: list[Row], truth: str) -> list[Row]:
         return [r for r in g if not r["truth"][truth]]
 
-    own = "height loss, 95 % error in points, against the level's own intact shape"
     lines: list[tuple[str, Callable[[list[Row]], str]]] = [
         ("fractures", lambda g: str(len(g))),
-        (own, lambda g: _within(_errors(g, natural)[1], 3)),
-        ("the same, against the loss set", lambda g: _within(_errors(g, natural)[0], 3)),
-        ("Genant grade, kappa, own intact shape", lambda g: _genant(g, natural, True, False)),
-        ("the same, quadratic weights", lambda g: _genant(g, natural, True, True)),
-        ("the same, against the loss set", lambda g: _genant(g, natural, False, True)),
+        *height_lines(before),
         ("posterior wall defect >= 20 mm2, off the foramen", lambda g: _found(defects(g, "elsewhere"), wall)),
         ("the same at the basivertebral foramen", lambda g: _found(defects(g, "foramen"), wall)),
         ("its area off the foramen: error; within 25 %", lambda g: _areas(defects(g, "elsewhere"))),
@@ -232,7 +176,8 @@ def _thickness(rows: list[Row], natural: dict[str, Any]) -> str:
         ("its volume", lambda g: _volumes(_clefts(g, "gas"))),
         ("fluid cleft >= 0.3 mL", lambda g: _found(_clefts(g, "fluid"), cleft)),
         ("cleft where there is none", lambda g: _false(without(g, "cleft_ml"), cleft)),
-        ("retropulsion, 95 % error in mm", lambda g: _within(_pushes(g), 0.7)),
+        ("retropulsion, 95 % error in mm", lambda g: within(_pushes(g), 0.7)),
+        ("the same, inside its stated interval", _pushes_inside),
         ("retropulsion where there is none", lambda g: _false(without(g, "retropulsion_mm"), "retropulsion")),
     ]
     body = [[name, *(measure(g) for g in groups)] for name, measure in lines]
@@ -240,8 +185,10 @@ def _thickness(rows: list[Row], natural: dict[str, Any]) -> str:
     out.append(_table(["", *(f"{s:g} mm slices" for s in steps), "all"], body))
     out.append(
         "A body differs from the mean of its neighbours by some percent before it breaks. The first line "
-        "takes that difference from the intact scan and so shows the error of measuring alone; the second "
-        "is what a reader without the intact scan gets."
+        "takes that difference from the intact scan; the loss set is what a reader without the intact scan "
+        "is after. Its error has two parts: measuring the broken body (against the same body intact, on the "
+        "same scan), and not knowing how tall it was (the expectation against the intact height, times what "
+        "is left of it)."
     )
     return "\n\n".join(out)
 

@@ -44,13 +44,16 @@ def intact(ct_path: str, labels_path: str, level: str):
 
 def summary(result: Assessment) -> dict[str, Any]:
     return {
-        "findings": {f.factor: [f.state, f.value, f.where] for f in result.findings},
+        "findings": {f.factor: [f.state, f.value, f.where, f.uncertainty] for f in result.findings},
         "loss": result.loss.percent,
+        "loss_doubt": {
+            s: result.loss.uncertainty_at(p) for s, p in result.loss.percent.items() if p is not None
+        },
         "heights": {s: getattr(result.heights, f"{s}_mm") for s in SITES},
         "expected": {s: getattr(result.loss.expected, f"{s}_mm") for s in SITES}
         if result.loss.expected
         else None,
-        "genant": [result.genant.type, result.genant.grade],
+        "genant": [result.genant.type, result.genant.grade, result.genant.grade_range],
         "hu": result.bone.mean_hu if result.bone else None,
         "hu_sd": result.bone.sd_hu if result.bone else None,
         "kyphosis": result.kyphosis_deg,
