@@ -13,12 +13,14 @@ from kypho.fracture.walls import Wall
 
 __all__ = ["retropulsion", "retropulsion_finding"]
 
-STRIP_MM = 2.5  # numerics: half width of the strip in which the wall's position is judged
+STRIP_MM = 2.5  # numerics: half width of a strip in which the wall's position is judged
+PLACES_MM = (-2.0, 0.0, 2.0)  # numerics: strips tried about the midline; a fragment may lie beside it
 SHORTEST_WALL_MM = 7.0  # numerics: less of the wall than this gives no line to judge by
 HUMP_SHARE = (0.23, 0.77)  # share of the height within which a hump may peak; corners are no humps
 CORNER_MM = 1.2  # numerics: the corners of the label are rounded by about a voxel
+PEAKS = 25  # numerics: places tried, half a millimetre apart
 HUMP_HALF_MM = (3.0, 4.0, 5.0, 6.0, 7.5)  # numerics: half heights tried; a fragment is a third of the wall
-LEAN_PENALTY = 30.0  # numerics: a line leaning by 0.3 costs as much as 1.3 mm off at one height
+LEAN_PENALTY = 15.0  # numerics: a line leaning by 0.3 costs as much as 1.2 mm off at one height
 
 
 def retropulsion(wall: Wall, beside: Sequence[Wall] = ()) -> tuple[float, float] | None:
@@ -26,7 +28,8 @@ def retropulsion(wall: Wall, beside: Sequence[Wall] = ()) -> tuple[float, float]
 
     No posterior wall is straight: it is hollow where the vein leaves and stands out at the rims, by a
     millimetre or more, much as its neighbours do. A hump stands out of both, the wall's own straight line
-    and the shape of its neighbours' walls on top of that line; the smaller depth counts.
+    and the shape of its neighbours' walls on top of that line; the smaller depth
+    counts. The largest of three strips about the midline is told.
 
     Args:
         wall: the posterior wall.
@@ -35,12 +38,18 @@ def retropulsion(wall: Wall, beside: Sequence[Wall] = ()) -> tuple[float, float]
     Returns:
         Depth in mm and the superior coordinate of the peak; None where too little of the wall is seen.
     """
-    profile = _profile(wall)
+    found = [depth for across in PLACES_MM if (depth := _overhang(wall, beside, across)) is not None]
+    return max(found, default=None)
+
+
+def _overhang(wall: Wall, beside: Sequence[Wall], across_mm: float) -> tuple[float, float] | None:
+    """Depth and place of the hump along one strip of the wall."""
+    profile = _profile(wall, across_mm)
     if profile is None:
         return None
     up, curve = profile
     share = (up - up[0]) / np.ptp(up)
-    shapes = [shape for other in beside if (shape := _shape(other, share)) is not None]
+    shapes = [shape for other in beside if (shape := _shape(other, across_mm, share)) is not None]
     expected = [np.zeros_like(curve)] + ([np.mean(shapes, axis=0)] if shapes else [])
     return min(_hump(up, curve - shape) for shape in expected)
 
@@ -52,7 +61,7 @@ def _hump(up: NDArray, curve: NDArray) -> tuple[float, float]:
     left beside it, is still measured from the line.
     """
     best = (np.inf, 0.0, 0.0)
-    for middle in up[0] + np.ptp(up) * np.linspace(*HUMP_SHARE, 15):
+    for middle in up[0] + np.ptp(up) * np.linspace(*HUMP_SHARE, PEAKS):
         for half in HUMP_HALF_MM:
             hump = np.cos(np.pi / 2 * np.clip((up - middle) / half, -1, 1)) ** 2
             design = np.column_stack([np.ones_like(up), up - up.mean(), hump])
@@ -63,9 +72,9 @@ def _hump(up: NDArray, curve: NDArray) -> tuple[float, float]:
     return best[1], best[2]
 
 
-def _profile(wall: Wall) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Superior coordinates and positions of a wall along the midline, corners cut off; None if too short."""
-    position = wall.position_mm[:, np.abs(wall.across_mm) <= STRIP_MM]
+def _profile(wall: Wall, across_mm: float) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Superior coordinates and positions of a wall along a strip, corners cut off; None if too short."""
+    position = wall.position_mm[:, np.abs(wall.across_mm - across_mm) <= STRIP_MM]
     step = wall.up_mm[1] - wall.up_mm[0]
     enough = np.isfinite(position).mean(axis=1) >= 0.5
     if enough.sum() * step < SHORTEST_WALL_MM:
@@ -74,9 +83,9 @@ def _profile(wall: Wall) -> tuple[NDArray[np.float64], NDArray[np.float64]] | No
     return wall.up_mm[enough][cut:-cut], np.nanmean(position[enough], axis=1)[cut:-cut]
 
 
-def _shape(wall: Wall, share: NDArray) -> NDArray[np.float64] | None:
+def _shape(wall: Wall, across_mm: float, share: NDArray) -> NDArray[np.float64] | None:
     """How a wall strays from its own straight line, at shares of its height; None if too short."""
-    profile = _profile(wall)
+    profile = _profile(wall, across_mm)
     if profile is None:
         return None
     up, curve = profile
@@ -106,6 +115,6 @@ def retropulsion_finding(wall: Wall, beside: Sequence[Wall], blocked: str) -> Fi
         unit="mm",
         uncertainty=error,
         where=f"{up:+.0f} mm from the middle of the body",
-        how=f"hump of the wall over {against}, on the midline{near}",
+        how=f"hump of the wall over {against}, about the midline{near}",
         evidence=evidence,
     )
