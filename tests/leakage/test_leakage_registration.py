@@ -7,7 +7,7 @@ import pytest
 
 from kypho.anatomy.rigid import Rigid, move_vertebra, move_volume
 from kypho.errors import FrameOfReferenceError
-from kypho.leakage.mri import compression_percent
+from kypho.anatomy.cord import compression_percent
 from kypho.leakage.register import register_vertebra
 from kypho.space import rotation_about
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from kypho.anatomy import Vertebra
+from kypho.case.mri import MriCase, MriEntry, MriFit, fit_mri, mri_entry, mri_factor_findings
 from kypho.evidence import record
 from kypho.formats import CtInput, LabelsInput
 from kypho.fracture import Assessment, assess_level
 from kypho.fracture.advice import Advice, advice
 from kypho.fracture.bone import density_class
+from kypho.fracture.mri import merge_cleft
 from kypho.risk import LeakRisk, RiskInputs, RiskSettings, assess_risk
 
 __all__ = [
@@ -54,6 +56,7 @@ class FindingPart(_Part):
     uncertainty: Number | None
     where: str
     how: str
+    source: Literal["ct", "mri", "ct and mri"]
     evidence: list[str]
     unconfirmed: list[str] = Field(description="those of `evidence` that no source confirms")
 
@@ -162,6 +165,7 @@ class AssessmentDocument(_Part):
     foreign_material_ml: Number
     advice: list[dict[str, str]]
     risk: RiskPart
+    mri: MriEntry | None
     notes: list[str]
     use: str
 
@@ -176,6 +180,7 @@ class AssessmentResult:
     assessment: Assessment
     risk: LeakRisk
     advice: tuple[Advice, ...]
+    mri: MriFit | None
 
 
 def assess_case(
@@ -185,6 +190,7 @@ def assess_case(
     *,
     known: RiskInputs | None = None,
     settings: RiskSettings | None = None,
+    mri: MriCase | None = None,
 ) -> AssessmentResult:
     """Assess a level and work out its leak risk.
 
@@ -194,12 +200,35 @@ def assess_case(
         known: what is known besides the images (procedure, detection, volume, viscosity, ...); findings
             of the CT fill what it leaves open.
         settings: of the risk model.
+        mri: an MR with labels, registered at the level or refused.
+
+    Raises:
+        FrameOfReferenceError, LevelError, LabelsError: the MR is required and does not fit.
     """
     found = assess_level(ct.volume, labels.labels, vertebra)
+    fit = None if mri is None else fit_mri(mri, labels.labels, vertebra)
+    if fit is not None:
+        found = _with_mri(found, fit, vertebra)
     risk = assess_risk(_risk_inputs(found, known or RiskInputs()), settings)
     return AssessmentResult(
-        ct=ct, labels=labels, vertebra=vertebra, assessment=found, risk=risk, advice=advice(found)
+        ct=ct, labels=labels, vertebra=vertebra, assessment=found, risk=risk, advice=advice(found), mri=fit
     )
+
+
+def _with_mri(found: Assessment, fit: MriFit, vertebra: Vertebra) -> Assessment:
+    """The assessment with what the MR adds, and with its answer where the CT had none on a cleft."""
+    added = mri_factor_findings(fit, vertebra)
+    cleft = next(f for f in added if f.factor == "mri_cleft")
+    kept = (merge_cleft(f, cleft) if f.factor == "intravertebral_cleft" else f for f in found.findings)
+    return replace(found, findings=(*kept, *added))
+
+
+def _source(evidence: tuple[str, ...]) -> Literal["ct", "mri", "ct and mri"]:
+    """The scan that a finding rests on."""
+    from_mri = [i.startswith("mri.") for i in evidence]
+    if not any(from_mri):
+        return "ct"
+    return "ct and mri" if any(i.startswith("fracture.") for i in evidence) else "mri"
 
 
 def _risk_inputs(found: Assessment, known: RiskInputs) -> RiskInputs:
@@ -245,6 +274,7 @@ def assessment_document(result: AssessmentResult) -> AssessmentDocument:
         findings=[
             FindingPart(
                 **{**asdict(f), "evidence": list(f.evidence)},
+                source=_source(f.evidence),
                 unconfirmed=[i for i in f.evidence if not record(i).confirmed],
             )
             for f in a.findings
@@ -271,6 +301,7 @@ def assessment_document(result: AssessmentResult) -> AssessmentDocument:
         foreign_material_ml=a.foreign_ml,
         advice=[asdict(line) for line in result.advice],
         risk=_risk_part(result.risk),
+        mri=None if result.mri is None else mri_entry(result.mri, result.vertebra),
         notes=[*a.notes, *result.ct.notes, *result.labels.notes],
         use="research and education; not a medical device",
     )

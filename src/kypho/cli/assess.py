@@ -7,8 +7,21 @@ from typing import Annotated
 
 import typer
 
-from kypho.cli.inputs import READING, chosen_level, read_ct_and_labels
-from kypho.cli.options import AsJson, Ct, LabelFile, Level, Out, Scheme, Series
+from kypho.cli.inputs import READING, chosen_level, read_ct_and_labels, read_mri
+from kypho.cli.options import (
+    AsJson,
+    Ct,
+    LabelFile,
+    Level,
+    Mri,
+    MriLabels,
+    MriScheme,
+    MriSeries,
+    Out,
+    RequireMri,
+    Scheme,
+    Series,
+)
 
 __all__ = ["assess"]
 
@@ -30,6 +43,11 @@ def assess(
     metastasis: Annotated[
         bool, typer.Option("--metastasis", help="Known metastasis: its own model.")
     ] = False,
+    mri: Mri = None,
+    mri_labels: MriLabels = None,
+    mri_scheme: MriScheme = "auto",
+    mri_series: MriSeries = None,
+    require_mri: RequireMri = False,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -38,6 +56,7 @@ def assess(
     from kypho.case.assessment import assess_case, assessment_document
     from kypho.case.folder import case_folder, write_json
     from kypho.case.manifest import manifest
+    from kypho.case.mri import mri_hashes
     from kypho.cli.progress import Steps
     from kypho.report.assessment import headline, render_assessment
 
@@ -48,7 +67,8 @@ def assess(
         with steps.step("vertebra model"):
             vertebra = build_vertebra(image.volume, found.labels, name)
         with steps.step("assessment"):
-            result = assess_case(image, found, vertebra, known=known)
+            beside = read_mri(mri, mri_labels, scheme=mri_scheme, series=mri_series, required=require_mri)
+            result = assess_case(image, found, vertebra, known=known, mri=beside)
         document = assessment_document(result)
         folder = out or Path(f"kypho-{name}")
         with case_folder(folder) as staging:
@@ -60,7 +80,7 @@ def assess(
                 staging / "assessment.manifest.json",
                 manifest(
                     command="assess",
-                    inputs={"ct": image.sha256, "labels": found.sha256},
+                    inputs={"ct": image.sha256, "labels": found.sha256, **mri_hashes(beside)},
                     settings={"level": name, "procedure": procedure, "detection": detection},
                     timings_s=steps.timings_s,
                     outputs=[p for p in staging.rglob("*") if p.is_file() and ".replaced-" not in str(p)],
@@ -72,6 +92,8 @@ def assess(
         typer.echo(document.model_dump_json(by_alias=True))
         return
     typer.echo(f"{document.level}: {headline(document)}")
+    if document.mri is not None and document.mri.reason:
+        typer.echo(f"  MR not assessable: {document.mri.reason}")
     if document.risk.any is not None:
         e = document.risk.any
         typer.echo(

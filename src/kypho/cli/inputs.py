@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kypho.anatomy import Labels
+    from kypho.case.mri import MriCase
     from kypho.cli.progress import Steps
     from kypho.formats import CtInput, LabelsInput
 
-__all__ = ["READING", "chosen_level", "labels_on", "levels_chosen", "read_ct_and_labels"]
+__all__ = ["READING", "chosen_level", "labels_on", "levels_chosen", "read_ct_and_labels", "read_mri"]
 
 READING = ("read the CT", "read the labels")
 """The steps of `read_ct_and_labels`."""
@@ -46,8 +47,8 @@ def labels_on(image: CtInput, labels: Path | None, *, scheme: str, level: str | 
     Raises:
         LabelsNeededError: no labels were given and no segmenter is installed.
     """
-    from kypho.anatomy.segmenters import find_labels
     from kypho.formats import read_labels
+    from kypho.formats.segmenters import find_labels
 
     if labels is None:
         return find_labels(image.volume)
@@ -89,3 +90,31 @@ def levels_chosen(labels: Labels, level: str | None) -> tuple[str, ...]:
     if not present:
         raise LevelError("the labels hold no vertebra; check that it is the right label file")
     return present
+
+
+def read_mri(
+    mri: Path | None, labels: Path | None, *, scheme: str, series: str | None, required: bool
+) -> MriCase | None:
+    """The MR and its labels; None if neither is given.
+
+    Raises:
+        LabelsNeededError: one without the other.
+        ModalityError: what was given is no MR.
+        InputError: a file cannot be used.
+    """
+    from kypho.errors import LabelsNeededError, SettingsError
+
+    if mri is None and labels is None:
+        if required:
+            raise SettingsError("--require-mri needs --mri and --mri-labels")
+        return None
+    if mri is None or labels is None:
+        raise LabelsNeededError(
+            "--mri and --mri-labels go together: the image, and vertebrae with cord and canal on it"
+        )
+    from kypho.case.mri import MriCase
+    from kypho.formats.mr import read_mr, read_mr_labels
+
+    image = read_mr(mri, series=series)
+    found = read_mr_labels(labels, scheme=scheme, mr=image.volume)
+    return MriCase(mr=image, labels=found, required=required)

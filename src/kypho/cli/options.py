@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsJson", "Ct", "LabelFile", "Level", "Out", "Scheme", "Series", "writable"]
+__all__ = [
+    "AsJson",
+    "Ct",
+    "LabelFile",
+    "Level",
+    "Mri",
+    "MriLabels",
+    "MriScheme",
+    "MriSeries",
+    "Out",
+    "RequireMri",
+    "Scheme",
+    "Series",
+    "writable",
+]
 
 
 def writable(out: Path | None) -> Path | None:
@@ -36,3 +50,20 @@ Out = Annotated[
     Path | None, typer.Option("--out", help="Case folder; kypho-LEVEL by default.", callback=writable)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a summary.")]
+Mri = Annotated[
+    Path | None, typer.Option("--mri", help="T2 or STIR MR: DICOM folder, zip of DICOM, NIfTI, NRRD or MHA.")
+]
+MriLabels = Annotated[
+    Path | None, typer.Option("--mri-labels", help="Labels on that MR: vertebrae or bodies, cord, canal.")
+]
+MriScheme = Annotated[
+    str,
+    typer.Option(
+        "--mri-scheme",
+        help="auto, vertebrae-mr, total-mr, totalspineseg, spineps, plain, or a JSON map of names.",
+    ),
+]
+MriSeries = Annotated[str | None, typer.Option("--mri-series", help="SeriesInstanceUID of the MR.")]
+RequireMri = Annotated[
+    bool, typer.Option("--require-mri", help="Fail if the MR does not fit the CT, instead of saying so.")
+]

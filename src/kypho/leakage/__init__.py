@@ -4,7 +4,7 @@ from kypho.leakage.actions import Action
 from kypho.leakage.canal import CanalFinding, CanalSlice, DuraReading
 from kypho.leakage.check import Leakage, LeakPart, check_leakage
 from kypho.leakage.inside import InsideFinding
-from kypho.leakage.mri import MriReading, compression_percent, read_mri
+from kypho.leakage.mri import MriReading, read_mri
 from kypho.leakage.parts import Interval
 from kypho.leakage.routes import ROUTES
 
@@ -20,6 +20,5 @@ __all__ = [
     "Leakage",
     "MriReading",
     "check_leakage",
-    "compression_percent",
     "read_mri",
 ]

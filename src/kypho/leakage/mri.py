@@ -1,4 +1,4 @@
-"""Cord and canal on T2 MRI, given labels: cross-sections and how much the cord is compressed."""
+"""Cord and canal on an MR after the operation, at the cement and at the levels beside it."""
 
 from __future__ import annotations
 
@@ -6,112 +6,128 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from kypho.anatomy import Labels
-from kypho.errors import LabelsError
-from kypho.evidence.records import value
+from kypho.anatomy import Labels, Vertebra
+from kypho.anatomy.cord import CordProfile, Narrowing
+from kypho.anatomy.mr_parts import canal_mask
+from kypho.anatomy.register_mr import MrRegistration
+from kypho.evidence import value
 
-__all__ = ["MriReading", "compression_percent", "mri_at_level", "read_mri"]
+__all__ = ["CordLevel", "MriReading", "read_mri"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CordLevel:
+    """Cord and canal at mid body of one level; None where not labelled."""
+
+    level: str
+    cord_ap_mm: float | None
+    cord_mm2: float | None
+    canal_ap_mm: float | None
+    canal_mm2: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class MriReading:
-    """Measures at the narrowest place of the cord within the labels.
+    """Measures on the MR, carried to the CT.
 
     Attributes:
-        mscc_percent: loss of the cord's sagittal diameter against the mean of above and below.
-        mcc_percent: the same of the canal.
-        cord_ap_mm: sagittal diameter of the cord there.
-        cord_mm2, canal_mm2: cross-sections there; None without that label.
+        cord, canal: the narrowest place near the level.
+        cord_at_cement, canal_at_cement: beside the cement in the canal; None without any there.
+        levels: the treated level and its neighbours, from head to tail.
+        cord_gap_mm: least distance from the canal's cement on the CT to the cord on the MR; 0 if they
+            overlap; None without either.
+        gap_uncertainty_mm: what registration and the MR's voxels add to it.
+        inside_share: share of the canal's cement within the canal label of the MR; None without either.
     """
 
-    mscc_percent: float | None
-    mcc_percent: float | None
-    cord_ap_mm: float | None
-    cord_mm2: float | None
-    canal_mm2: float | None
+    cord: Narrowing | None
+    canal: Narrowing | None
+    cord_at_cement: Narrowing | None
+    canal_at_cement: Narrowing | None
+    levels: tuple[CordLevel, ...]
+    cord_gap_mm: float | None
+    gap_uncertainty_mm: float | None
+    inside_share: float | None
 
 
-def compression_percent(diameter: float, above: float, below: float) -> float:
-    """``100 (1 - d / ((d_above + d_below) / 2))`` (Fehlings et al. 1999)."""
-    return 100 * (1 - diameter / ((above + below) / 2))
-
-
-def read_mri(labels: Labels, z_mm: float, reach_mm: float) -> MriReading:
-    """Measure cord and canal on axial sections around a height.
+def read_mri(
+    on_mr: Labels, vertebra: Vertebra, fit: MrRegistration, profile: CordProfile, cement_mm: NDArray
+) -> MriReading:
+    """Measure cord and canal on a registered MR.
 
     Args:
-        labels: labels of the MRI with "spinal_cord" and, where there is one, "spinal_canal".
-        z_mm: LPS superior coordinate of the treated level in the MRI.
-        reach_mm: half height in which the narrowest place is looked for.
-
-    Raises:
-        LabelsError: no cord in the labels.
+        on_mr: labels of the MR.
+        vertebra: model of the treated level on the CT.
+        fit: where it lies on the MR.
+        profile: cord and canal along their centreline.
+        cement_mm: LPS points (n, 3) of the cement in the canal on the CT; may be empty.
     """
-    if not labels.has("spinal_cord"):
-        raise LabelsError("the MRI labels hold no spinal cord; give labels with cord (and canal)")
-    cord = _profile(labels, "spinal_cord")
-    canal = _profile(labels, "spinal_canal") if labels.has("spinal_canal") else None
-    near = np.abs(cord[:, 0] - z_mm) <= reach_mm
-    if not near.any():
-        raise LabelsError("the MRI labels show no cord at the level; check that it covers the level")
-    at = cord[near][int(np.argmin(cord[near, 1]))]
-    row = None if canal is None else canal[int(np.argmin(np.abs(canal[:, 0] - at[0])))]
+    reach = value("leak.mscc_search_mm")
+    beside = fit.motion.point(vertebra.frame.to_world(np.array([0.0, vertebra.wall.a, 0.0])))
+    cement = fit.motion.point(cement_mm) if len(cement_mm) else np.empty((0, 3))
+    at: dict[str, Narrowing | None] = {"cord": None, "canal": None}
+    if len(cement):
+        half = float(np.ptp(profile.along_mm[[profile.station(p) for p in _ends(cement, vertebra, fit)]])) / 2
+        for what in at:
+            at[what] = profile.narrowest(what, cement.mean(axis=0), max(half, 2.0))
+    gap = _gap_mm(on_mr, cement)
     return MriReading(
-        mscc_percent=_against_neighbours(cord, at),
-        mcc_percent=None if canal is None or row is None else _against_neighbours(canal, row),
-        cord_ap_mm=float(at[1]),
-        cord_mm2=float(at[2]),
-        canal_mm2=None if row is None else float(row[2]),
+        cord=profile.narrowest("cord", beside, reach),
+        canal=profile.narrowest("canal", beside, reach),
+        cord_at_cement=at["cord"],
+        canal_at_cement=at["canal"],
+        levels=_levels(on_mr, vertebra, beside, profile),
+        cord_gap_mm=gap,
+        gap_uncertainty_mm=None if gap is None else float(np.hypot(fit.surface_mm, profile.voxel_mm)),
+        inside_share=_inside_share(on_mr, cement),
     )
 
 
-def _profile(labels: Labels, name: str) -> NDArray[np.float64]:
-    """Height, sagittal diameter and area of every axial section, shape (n, 3), feet first.
-
-    The labels may have been acquired sagittally: sections are cut by height in the world, one voxel
-    of the coarsest axis along it thick.
-    """
-    grid = labels.volume.grid
-    points = grid.to_world(np.argwhere(labels.mask(name)))
-    up = int(np.argmax(np.abs(grid.axes[2])))
-    step = grid.spacing_mm[up]
-    station = np.rint((points[:, 2] - points[:, 2].min()) / step).astype(int)
-    rows = []
-    for n in np.unique(station):
-        section = points[station == n]
-        middle = np.median(section[:, 0])
-        column = section[
-            np.abs(section[:, 0] - middle) <= 1.5 * max(grid.spacing_mm[m] for m in range(3) if m != up)
-        ]
-        thick = grid.spacing_mm[int(np.argmax(np.abs(grid.axes[1])))]
-        depth = float(np.ptp(column[:, 1])) + thick
-        rows.append([section[:, 2].mean(), depth, len(section) * grid.voxel_mm3 / step])
-    return np.array(rows)
+def _ends(cement: NDArray, vertebra: Vertebra, fit: MrRegistration) -> NDArray[np.float64]:
+    """The lowest and the highest point of the cement."""
+    height = cement @ fit.motion.rotation @ vertebra.frame.superior
+    return cement[[int(np.argmin(height)), int(np.argmax(height))]]
 
 
-def _against_neighbours(profile: NDArray, at: NDArray) -> float | None:
-    """Compression against the diameters `leak.mscc_reference_mm` above and below; None at an end."""
-    reach = value("leak.mscc_reference_mm")
-    normal = []
-    for sign in (1, -1):
-        distance = sign * (profile[:, 0] - at[0])
-        beside = (distance > 0.7 * reach) & (distance < 1.6 * reach)
-        if not beside.any():
-            return None
-        normal.append(float(np.median(profile[beside, 1])))
-    return compression_percent(float(at[1]), *normal)
+def _levels(
+    on_mr: Labels, vertebra: Vertebra, beside_mm: NDArray, profile: CordProfile
+) -> tuple[CordLevel, ...]:
+    places = {vertebra.level: beside_mm}
+    if on_mr.has(vertebra.level):
+        step = beside_mm - on_mr.centre_mm(vertebra.level)
+        above, below = on_mr.neighbours(vertebra.level)
+        places = {
+            name: beside_mm if name == vertebra.level else on_mr.centre_mm(name) + step
+            for name in (above, vertebra.level, below)
+            if name is not None
+        }
+    return tuple(_at_level(name, place, profile) for name, place in places.items())
 
 
-def mri_at_level(labels: Labels, level: str, z_mm: float) -> MriReading:
-    """Measures at a level: at the MRI's own label of it, or at the CT's height in a shared frame.
+def _at_level(name: str, place_mm: NDArray, profile: CordProfile) -> CordLevel:
+    n = profile.station(place_mm)
+    measures = ("cord_ap_mm", "cord_mm2", "canal_ap_mm", "canal_mm2")
+    read = {key: float(getattr(profile, key)[n]) for key in measures}
+    numbers = {key: held if np.isfinite(held) else None for key, held in read.items()}
+    return CordLevel(level=name, **numbers)
 
-    Args:
-        labels: labels of the MRI.
-        level: "T7".
-        z_mm: LPS superior coordinate of the level in the CT, used if the MRI does not label the level.
-    """
-    if labels.has(level):
-        box = np.argwhere(labels.mask(level))
-        z_mm = float(labels.volume.grid.to_world(box)[:, 2].mean())
-    return read_mri(labels, z_mm, value("leak.mscc_search_mm"))
+
+def _gap_mm(on_mr: Labels, cement: NDArray) -> float | None:
+    """Least distance of the cement from the cord's voxels, less half a voxel."""
+    cord = on_mr.volume.grid.to_world(np.argwhere(on_mr.mask("spinal_cord")))
+    if not (len(cement) and len(cord)):
+        return None
+    half = min(on_mr.volume.grid.spacing_mm) / 2
+    return float(max(cKDTree(cord).query(cement)[0].min() - half, 0.0))
+
+
+def _inside_share(on_mr: Labels, cement: NDArray) -> float | None:
+    if not (len(cement) and on_mr.has("spinal_canal")):
+        return None
+    index = np.rint(on_mr.volume.grid.to_index(cement)).astype(int)
+    inside = np.all((index >= 0) & (index < np.asarray(on_mr.volume.grid.shape)), axis=1)
+    within = np.zeros(len(cement), bool)
+    within[inside] = canal_mask(on_mr)[tuple(index[inside].T)]
+    return float(within.mean())
