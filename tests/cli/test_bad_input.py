@@ -149,7 +149,7 @@ def test_levels(tmp_path: Path, capfd, monkeypatch, level: str | None, code: int
 
 
 def test_no_labels_and_no_segmenter(tmp_path: Path, capfd, monkeypatch) -> None:
-    monkeypatch.setattr("kypho.anatomy.segmenters.totalsegmentator_command", lambda: None)
+    monkeypatch.setattr("kypho.formats.segmenters.totalsegmentator_command", lambda: None)
     ended, told = outcome(capfd, monkeypatch, "plan", CT, "--level", "T7", "--out", tmp_path / "out")
     assert (ended, told.count("\n")) == (24, 1)
     assert "--labels" in told

@@ -37,8 +37,6 @@ EXCEPTIONS = {
     ("formats", "kypho.anatomy.labels"): "label files become the label volume that anatomy defines",
     ("formats", "kypho.anatomy.schemes"): "label numbers are read by the schemes that anatomy defines",
     ("phantoms", "kypho.anatomy"): "virtual fractures are drawn into a labelled, modelled vertebra",
-    ("anatomy.segmenters", "kypho.formats.labels"): "an adapter reads the label files its program wrote",
-    ("anatomy.segmenters", "kypho.formats.nifti"): "the program takes the CT as a NIfTI file",
     ("planning", "kypho.fluoroscopy.carm"): "the AP/lateral rule is judged in C-arm geometry",
     ("cement.validation", "kypho.phantoms.exact_flow"): "the solver is held against exact solutions",
     (

@@ -29,7 +29,7 @@ def _findings() -> dict[str, dict[str, str | int | None]]:
     import platform
     from importlib.metadata import version
 
-    from kypho.anatomy.segmenters import totalsegmentator_command
+    from kypho.formats.segmenters import totalsegmentator_command
     from kypho.case.manifest import library_versions, thread_count
 
     codecs = library_versions(("pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-libjpeg", "python-gdcm"))

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from kypho import errors
-from kypho.anatomy import segmenters
 from kypho.anatomy.schemes import SCHEMES
-from kypho.formats import write_nifti
+from kypho.formats import segmenters, write_nifti
 from kypho.space import Grid, Volume
 
 
