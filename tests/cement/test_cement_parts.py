@@ -10,10 +10,15 @@ from scipy.sparse.linalg import spsolve
 from kypho.cement import Cannula, Needle, Schedule, cement, cement_names, homogeneous_field, multigrid
 from kypho.cement.bone import bone_volume_fraction, permeability
 from kypho.cement.cannula import tube_pressure_kpa
+from kypho.cement.cure import kinetics
 from kypho.cement.dose import arrhenius_damage, cem43_min
 from kypho.cement.ensemble import _explained, run_ensemble, wilson
-from kypho.cement.rheology import ageing_rate, darcy_viscosity, shear_factor
+from kypho.cement.marrow import displaced, marrow_yield_pa
+from kypho.cement.rheology import ageing_rate, darcy_viscosity, shear_factor, yield_viscosity
+from kypho.cement.syringe import held_share
+from kypho.cement.thermal import ThermalBox
 from kypho.cement.transport import fractional_flow
+from kypho.cement.validation.check import meets
 from kypho.errors import SettingsError
 from kypho.evidence import value
 from kypho.space import Grid
@@ -196,3 +201,53 @@ def test_an_ensemble_of_one_is_refused():
         run_ensemble(
             field, (), cement("low"), Schedule.simple(volume_ml=1, rate_ml_min=1, start_min=0), members=1
         )
+
+
+@given(st.floats(1.0, 1e4), st.floats(1e-5, 1e-2), st.floats(1e-9, 1e-6), st.floats(0.3, 1.0))
+@settings(max_examples=50, deadline=None)
+def test_a_yield_stress_is_a_threshold_gradient_whatever_the_speed(yield_pa, speed, k, phi):
+    """``u mu / k = yield sqrt(phi / 2k)``: four yield stresses over the diameter of a pore bundle's pores."""
+    rate = speed * np.sqrt(2 / (k * phi))
+    mu = yield_viscosity(*(np.array([x]) for x in (yield_pa, speed, k, phi)))[0]
+    if rate > value("cement.shear_rate_floor_per_s"):
+        assert speed * mu / k == pytest.approx(4 * yield_pa / np.sqrt(32 * k / phi), rel=1e-9)
+    else:
+        assert mu == pytest.approx(yield_pa / value("cement.shear_rate_floor_per_s"))
+
+
+def test_only_marrow_in_place_is_solid_and_only_holes_hold_blood():
+    grid = Grid.axis_aligned((1, 1, 4), 1.0, np.zeros(3))
+    field = homogeneous_field(grid, permeability_m2=3e-8, porosity=0.8)
+    field.region[0, 0] = [1, 6, 7, 28]  # cancellous, breach, basivertebral, paravertebral
+    fluid = displaced(field, marrow_pa_s=0.08, yield_pa=marrow_yield_pa())
+    blood = value("cement.blood_viscosity_pa_s")
+    np.testing.assert_allclose(fluid.viscosity_pa_s[0, 0], [0.08, blood, blood, 0.08])
+    assert (fluid.yield_pa[0, 0] > 0).tolist() == [True, False, False, False]
+
+
+def test_no_blood_runs_where_cement_stands():
+    grid = Grid.axis_aligned((4, 4, 4), 1.5, np.zeros(3))
+    field = homogeneous_field(grid, permeability_m2=3e-8, porosity=0.8)
+    box = ThermalBox(field, kinetics("B"))
+    before = box.state.perfusion.copy()
+    amount = np.zeros(grid.shape)
+    amount[0], amount[1] = 0.8, 0.2
+    box.receive(amount, np.full(grid.shape, 23.0), np.full(grid.shape, 1e-6))
+    # Full, a quarter full, empty: porosity is stored in single precision.
+    for layer, part in ((0, 0.0), (1, 0.75), (2, 1.0)):
+        np.testing.assert_allclose(box.state.perfusion[layer], part * before[layer], atol=1e-6 * before.max())
+
+
+def test_the_hardest_needle_sets_the_rate():
+    """Tips at 50 and 90 kPa, rest 10, cannulas 100 kPa per unit rate: 10 + s 80 + s 100 = 100."""
+    assert held_share([10.0, 10.0], [50.0, 90.0], lambda n, s: 100.0 * s, 100.0) == pytest.approx(0.5)
+
+
+def test_a_range_meets_what_it_comes_near_enough_to():
+    for found, passed, nearest in (
+        ([1.0, 3.0], True, 2.0),
+        ([3.0, 4.0], False, 3.0),
+        ([0.5, 1.6], True, 1.6),
+    ):
+        row = meets(1, "", 2.0, 0.5, found)
+        assert (row.passed, row.measured) == (passed, nearest)
