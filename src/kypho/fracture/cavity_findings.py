@@ -8,6 +8,9 @@ from kypho.fracture.findings import Finding, unknown
 
 __all__ = ["cavity_findings"]
 
+SURFACE_MM = 1.5  # numerics: about a cortex and its blur
+NEAR_WALL_MM = 2.0  # numerics: said in words only
+CORTEX_MM = 2.5  # numerics: the soft core of a cavity at the cortex ends under its blur
 FLAT = 0.6  # height over width; a cleft lies between endplates, a tumour is as tall as it is wide
 
 
@@ -16,7 +19,7 @@ def cavity_findings(
 ) -> tuple[Finding, Finding]:
     """Cleft, and lytic areas that suggest a pathological fracture."""
     cleft_ids = ("fracture.cleft.gas_hu", "fracture.cleft.fluid_hu", "fracture.cleft.bone_hu")
-    lytic_ids = ("fracture.lytic.core_hu", "fracture.lytic.smallest_ml")
+    lytic_ids = ("fracture.lytic.core_hu", "fracture.lytic.bone_hu")
     if blocked or bone_hu is None:
         why = blocked or "no cancellous bone to compare with"
         return (
@@ -44,61 +47,65 @@ def _doubt(bone_hu: float, fluid: list[Cavity], flat: list[Cavity]) -> str:
     return ""
 
 
-def _cleft(clefts: list[Cavity], bone_hu: float, doubt: str, evidence: tuple[str, ...]) -> Finding:
-    if not clefts:
-        return Finding(
-            factor="intravertebral_cleft",
-            state="not_assessable" if doubt else "absent",
-            value=None if doubt else 0.0,
-            unit="mL",
-            uncertainty=value("fracture.cleft.smallest_ml"),
-            where="body",
-            how=f"no gas; {doubt}"
-            if doubt
-            else f"no gas and no fluid inside the body, whose bone has {bone_hu:.0f} HU",
-            evidence=evidence,
-        )
-    best = clefts[0]
-    total = sum(c.volume_ml for c in clefts)
-    touches = "reaches the surface of the body" if best.to_surface_mm < 1.5 else "inside the body"
-    near = "; within 2 mm of the posterior wall" if best.to_wall_mm < 2.0 else ""
+def _none(factor: str, smallest_id: str, seen: str, doubt: str, evidence: tuple[str, ...]) -> Finding:
+    """The finding where no cavity of a kind is seen: absent, or not assessable if there is a doubt."""
     return Finding(
-        factor="intravertebral_cleft",
+        factor=factor,
+        state="not_assessable" if doubt else "absent",
+        value=None if doubt else 0.0,
+        unit="mL",
+        uncertainty=None if doubt else value(smallest_id),
+        where="body",
+        how=doubt or seen,
+        evidence=evidence,
+    )
+
+
+def _some(factor: str, found: list[Cavity], where: str, how: str, evidence: tuple[str, ...]) -> Finding:
+    """The finding of cavities of a kind, largest first."""
+    total = sum(c.volume_ml for c in found)
+    error_id = "volume" if found[0].content == "gas" else "cavity"
+    share = value(f"fracture.uncertainty.{error_id}_percent") / 100
+    return Finding(
+        factor=factor,
         state="present",
         value=round(total, 2),
         unit="mL",
-        uncertainty=round(total * value("fracture.uncertainty.volume_percent") / 100, 2),
-        where=f"{best.content}, {touches}{near}",
-        how=f"cavity of {best.mean_hu:.0f} HU, cut at half density",
-        evidence=evidence,
+        uncertainty=round(total * share, 2),
+        where=where,
+        how=f"cavity of {found[0].mean_hu:.0f} HU{how}",
+        evidence=(*evidence, f"fracture.uncertainty.{error_id}_percent"),
     )
 
 
-def _lytic(soft: list[Cavity], bone_hu: float, flat: list[Cavity], evidence: tuple[str, ...]) -> Finding:
-    seen = bone_hu >= value("fracture.lytic.core_hu") + value("fracture.cleft.contrast_hu") / 2 and not flat
-    if not soft:
-        return Finding(
-            factor="pathological_fracture",
-            state="absent" if seen else "not_assessable",
-            value=0.0 if seen else None,
-            unit="mL",
-            uncertainty=value("fracture.lytic.smallest_ml"),
-            where="body",
-            how="no lytic area; this does not rule out a tumour in the marrow"
-            if seen
-            else f"a flat cavity of {flat[0].mean_hu:.0f} HU may be fluid or soft tissue: see MRI"
-            if flat
-            else f"in bone of {bone_hu:.0f} HU a lytic area cannot be told from thin cancellous bone",
-            evidence=evidence,
-        )
-    best = soft[0]
-    return Finding(
-        factor="pathological_fracture",
-        state="present",
-        value=round(sum(c.volume_ml for c in soft), 2),
-        unit="mL",
-        uncertainty=round(best.volume_ml * value("fracture.uncertainty.volume_percent") / 100, 2),
-        where="reaches the cortex" if best.to_surface_mm < 2.5 else "inside the body",
-        how=f"area of {best.mean_hu:.0f} HU without cancellous bone: suspect, look for a primary tumour",
-        evidence=evidence,
+def _cleft(clefts: list[Cavity], bone_hu: float, doubt: str, evidence: tuple[str, ...]) -> Finding:
+    factor = "intravertebral_cleft"
+    if not clefts:
+        seen = f"no gas and no fluid inside the body, whose bone has {bone_hu:.0f} HU"
+        why = f"no gas; {doubt}" if doubt else ""
+        return _none(factor, "fracture.cleft.smallest_ml", seen, why, evidence)
+    best = clefts[0]
+    touches = "reaches the surface of the body" if best.to_surface_mm < SURFACE_MM else "inside the body"
+    near = "; within 2 mm of the posterior wall" if best.to_wall_mm < NEAR_WALL_MM else ""
+    return _some(
+        factor,
+        clefts,
+        f"{best.content}, {touches}{near}",
+        ", voxels at the rim by the share that is filled",
+        evidence,
     )
+
+
+def _lytic(lesions: list[Cavity], bone_hu: float, flat: list[Cavity], evidence: tuple[str, ...]) -> Finding:
+    factor = "pathological_fracture"
+    if lesions:
+        where = "reaches the cortex" if lesions[0].to_surface_mm < CORTEX_MM else "inside the body"
+        how = " without cancellous bone: suspect, look for a primary tumour"
+        return _some(factor, lesions, where, how, evidence)
+    doubt = ""
+    if flat:
+        doubt = f"a flat cavity of {flat[0].mean_hu:.0f} HU may be fluid or soft tissue: see MRI"
+    elif bone_hu < value("fracture.lytic.bone_hu"):
+        doubt = f"in bone of {bone_hu:.0f} HU a lytic area cannot be told from thin cancellous bone"
+    seen = "no lytic area; this does not rule out a tumour in the marrow"
+    return _none(factor, "fracture.lytic.smallest_ml", seen, doubt, evidence)
