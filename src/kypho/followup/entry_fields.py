@@ -13,6 +13,7 @@ from kypho.errors import RecordError
 from kypho.evidence import value
 from kypho.followup import events as ev
 from kypho.followup.facts import LOCAL_SITES
+from kypho.followup.findings import Pain, Scores
 from kypho.followup.labs import analytes, ucum
 from kypho.followup.rules import rules
 from kypho.followup.segments import DERMATOMES, KEY_MUSCLES, SIDES, VERTEBRAE, pain_sites
@@ -117,9 +118,7 @@ def _examination(body: ev.Examination) -> None:
         _ranges(body.bladder)
 
 
-def _grid(
-    name: str, scores: ev.Scores, levels: Iterable[str], pattern: re.Pattern[str], allowed: str
-) -> None:
+def _grid(name: str, scores: Scores, levels: Iterable[str], pattern: re.Pattern[str], allowed: str) -> None:
     for side, part in scores.items():
         _one_of(f"{name} side", side, SIDES)
         for level, score in part.items():
@@ -128,7 +127,7 @@ def _grid(
                 raise RecordError(f"{name} {side} {level} {score!r} is no score; write {allowed}")
 
 
-def _pain(pain: ev.Pain) -> None:
+def _pain(pain: Pain) -> None:
     low, high = value("followup.limits")["pain"]
     if pain.score is not None and not low <= pain.score <= high:
         raise RecordError(f"pain {pain.score} is outside {low} to {high}; use the 0-10 scale")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
+from kypho.followup.findings import Examination, Frozen, Known, Pain, Side
 from kypho.followup.times import When
 
 __all__ = [
-    "Bladder",
     "Body",
     "Consent",
     "Decision",
@@ -21,12 +20,10 @@ __all__ = [
     "Enrolment",
     "Event",
     "Examination",
-    "Grades",
     "Imaging",
     "Lab",
     "Note",
     "Operation",
-    "Pain",
     "Perspective",
     "Procedure",
     "Retraction",
@@ -34,36 +31,14 @@ __all__ = [
     "Symptom",
     "Treatment",
     "event_id",
-    "graded",
 ]
 
 Role = Literal[
     "surgeon", "physician", "radiologist", "nurse", "therapist", "patient", "relative", "researcher"
 ]
-Side = Literal["right", "left", "both", "unknown"]
-Known = Literal["yes", "no", "unknown"]
-Testable = Literal["Yes", "No", "NT"]
-Scores = dict[str, dict[str, str]]
-"""Side to level to the score as the worksheet writes it: ``{"right": {"L2": "4"}}``."""
-Grades = dict[tuple[str, str], int]
-"""(side, level) to a grade or score that is a number."""
 
 
-def graded(scores: Scores) -> Grades:
-    """The scores that are numbers. NT, and ** (normal but for another condition), are left out."""
-    return {
-        (side, level): int(score[0])
-        for side, part in scores.items()
-        for level, score in part.items()
-        if score[0] != "N" and score[-2:] != "**"
-    }
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Enrolment(_Frozen):
+class Enrolment(Frozen):
     """Who is followed, under a pseudonym. The first event of a case."""
 
     kind: Literal["enrolment"] = "enrolment"
@@ -73,7 +48,7 @@ class Enrolment(_Frozen):
     synthetic: bool = False
 
 
-class Procedure(_Frozen):
+class Procedure(Frozen):
     """The augmentation itself. `When` is the end of the injection, as well as it is known."""
 
     kind: Literal["procedure"] = "procedure"
@@ -88,72 +63,7 @@ class Procedure(_Frozen):
     complications: tuple[str, ...] = ()
 
 
-class Pain(_Frozen):
-    """One pain: 0 to 10, where, and of what quality."""
-
-    score: int | None = None
-    site: str
-    side: Side = "unknown"
-    quality: Literal["aching", "burning", "electric", "stabbing", "girdle", "unknown"] = "unknown"
-    radiating: Known = "unknown"
-    trend: Literal["new", "worse", "same", "better", "unknown"] = "unknown"
-
-
-class Bladder(_Frozen):
-    """What the bladder does; millilitres of post-void residual."""
-
-    voiding: Literal["normal", "difficult", "retention", "incontinent", "unknown"] = "unknown"
-    pvr_ml: float | None = None
-    catheter: Known = "unknown"
-
-
-class Examination(_Frozen):
-    """A bedside examination; everything not written is unknown, never normal."""
-
-    kind: Literal["examination"] = "examination"
-    motor: Scores = {}
-    light_touch: Scores = {}
-    pin_prick: Scores = {}
-    reflexes: dict[str, dict[str, Literal["absent", "reduced", "normal", "brisk", "NT"]]] = {}
-    pain_limited: tuple[str, ...] = ()
-    voluntary_anal_contraction: Testable = "NT"
-    deep_anal_pressure: Testable = "NT"
-    saddle: Literal["normal", "reduced", "absent", "NT"] = "NT"
-    legs: Literal["normal", "weak", "immobile", "unknown"] = "unknown"
-    sensation: Literal["normal", "reduced", "absent", "unknown"] = "unknown"
-    sensory_level: str | None = None
-    pains: tuple[Pain, ...] = ()
-    bladder: Bladder | None = None
-    temperature_c: float | None = None
-    spo2_percent: float | None = None
-    untestable: str | None = None
-    during_injection: bool = False
-    text: str | None = None
-
-    @cached_property
-    def grades(self) -> Grades:
-        """Key muscles that were graded."""
-        return graded(self.motor)
-
-    @cached_property
-    def free_grades(self) -> Grades:
-        """Key muscles that were graded and not limited by pain."""
-        if not self.pain_limited:
-            return self.grades
-        return {p: grade for p, grade in self.grades.items() if " ".join(p) not in self.pain_limited}
-
-    @cached_property
-    def touch(self) -> Grades:
-        """Dermatomes whose light touch was scored."""
-        return graded(self.light_touch)
-
-    @cached_property
-    def pin(self) -> Grades:
-        """Dermatomes whose pin prick was scored."""
-        return graded(self.pin_prick)
-
-
-class Lab(_Frozen):
+class Lab(Frozen):
     """One laboratory value with its unit (UCUM) and the laboratory's own reference range."""
 
     kind: Literal["lab"] = "lab"
@@ -166,7 +76,7 @@ class Lab(_Frozen):
     reference_text: str | None = None
 
 
-class Imaging(_Frozen):
+class Imaging(Frozen):
     """An imaging result, typed or taken from the check of a post-operative CT."""
 
     kind: Literal["imaging"] = "imaging"
@@ -183,7 +93,7 @@ class Imaging(_Frozen):
     text: str | None = None
 
 
-class Symptom(_Frozen):
+class Symptom(Frozen):
     """What the patient reports or someone notices, without an examination."""
 
     kind: Literal["symptom"] = "symptom"
@@ -209,7 +119,7 @@ class Symptom(_Frozen):
     text: str | None = None
 
 
-class Decision(_Frozen):
+class Decision(Frozen):
     """A decision someone answers for. `closes` names the rules whose alarms it takes responsibility for."""
 
     kind: Literal["decision"] = "decision"
@@ -218,7 +128,7 @@ class Decision(_Frozen):
     reason: str | None = None
 
 
-class Operation(_Frozen):
+class Operation(Frozen):
     """A later operation. `When` is knife to skin, as well as it is known."""
 
     kind: Literal["operation"] = "operation"
@@ -228,7 +138,7 @@ class Operation(_Frozen):
     findings: str | None = None
 
 
-class Treatment(_Frozen):
+class Treatment(Frozen):
     """A drug or another treatment that is no operation."""
 
     kind: Literal["treatment"] = "treatment"
@@ -238,7 +148,7 @@ class Treatment(_Frozen):
     purpose: str | None = None
 
 
-class Diagnosis(_Frozen):
+class Diagnosis(Frozen):
     """A diagnosis; `ais` only as graded by a full examination."""
 
     kind: Literal["diagnosis"] = "diagnosis"
@@ -247,7 +157,7 @@ class Diagnosis(_Frozen):
     certainty: Literal["confirmed", "suspected", "excluded"] = "confirmed"
 
 
-class Encounter(_Frozen):
+class Encounter(Frozen):
     """A door passed: admission, transfer, discharge."""
 
     kind: Literal["encounter"] = "encounter"
@@ -256,7 +166,7 @@ class Encounter(_Frozen):
     text: str | None = None
 
 
-class Note(_Frozen):
+class Note(Frozen):
     """Free text, with the CARE sub-item it speaks to where there is one."""
 
     kind: Literal["note"] = "note"
@@ -264,14 +174,14 @@ class Note(_Frozen):
     care: str | None = None
 
 
-class Perspective(_Frozen):
+class Perspective(Frozen):
     """The patient's own account, in the patient's words."""
 
     kind: Literal["perspective"] = "perspective"
     text: str
 
 
-class Consent(_Frozen):
+class Consent(Frozen):
     """Whether the patient agreed to publication; never assumed."""
 
     kind: Literal["consent"] = "consent"
@@ -279,7 +189,7 @@ class Consent(_Frozen):
     scope: str
 
 
-class Retraction(_Frozen):
+class Retraction(Frozen):
     """Takes back the event it points at, without putting another in its place."""
 
     kind: Literal["retraction"] = "retraction"
@@ -306,7 +216,7 @@ Body = Annotated[
 ]
 
 
-class Event(_Frozen):
+class Event(Frozen):
     """One event: what, when, recorded when, by whom, from where.
 
     Attributes:

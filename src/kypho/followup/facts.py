@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from kypho.evidence import value
-from kypho.followup.events import Diagnosis, Event, Examination, Imaging, Pain, Symptom
+from kypho.followup.events import Diagnosis, Event, Examination, Imaging, Symptom
 from kypho.followup.facts_base import Fact, fact
 from kypho.followup.facts_labs import lab_facts
 from kypho.followup.facts_neuro import neuro_facts
+from kypho.followup.findings import Pain
 from kypho.followup.record import Record
 from kypho.followup.segments import VERTEBRAE, segment_index, site_dermatomes
 from kypho.followup.times import When

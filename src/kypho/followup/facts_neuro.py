@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kypho.followup.events import Event, Examination, Grades
+from kypho.followup.events import Event
 from kypho.followup.facts_base import Fact, fact
+from kypho.followup.findings import Examination, Grades
 from kypho.followup.record import Record
 from kypho.followup.segments import DERMATOMES, LEG_MUSCLES, SIDES
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, get_args
 
 from kypho.errors import RecordError
-from kypho.followup.events import Pain
+from kypho.followup.findings import Pain
 from kypho.followup.segments import LEG_MUSCLES, SIDES
 
 __all__ = ["imaging_from_check", "read_lab", "read_pain", "read_scores"]
