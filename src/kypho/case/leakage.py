@@ -8,27 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kypho.anatomy import Labels, Vertebra, build_vertebra
-from kypho.anatomy.rigid import move_labels, move_vertebra
+from kypho.anatomy.rigid import Rigid, move_labels, move_vertebra
 from kypho.case.folder import case_folder, write_json, write_volume
+from kypho.case.leakage_dicom import write_dicom
 from kypho.case.leakage_document import LeakageDocument, leakage_document
+from kypho.case.leakage_heights import Heightening, compare_heights
+from kypho.case.leakage_plan import PlanAgreement, PlannedCase, compare_plan
 from kypho.case.manifest import manifest
+from kypho.case.mri import MriCase, MriEntry, MriFit, fit_mri, mri_entry, mri_hashes
 from kypho.errors import InputError, LevelError
 from kypho.evidence import value
 from kypho.formats import CtInput, LabelsInput
-from kypho.formats.dicom_out import Code, ReportGroup, ReportNumber, SegmentMask, write_seg, write_sr
-from kypho.leakage import Leakage, MriReading, check_leakage
+from kypho.leakage import Leakage, check_leakage
 from kypho.leakage.register import register_vertebra
 
 __all__ = ["LeakageResult", "check_case", "write_leakage"]
 
 Stepper = Callable[[str], AbstractContextManager[None]]
 
-COLOURS = ((255, 90, 60), (255, 180, 40), (250, 240, 80), (120, 220, 255), (220, 120, 255), (120, 255, 150))
-CEMENT: Code = ("BONE_CEMENT", "99KYPHO", "Bone cement")
-LEAK: Code = ("CEMENT_LEAK", "99KYPHO", "Bone cement outside the vertebra")
-METAL: Code = ("METAL", "99KYPHO", "Metal implant")
+METAL_NUMBER = 100
+"""Of metal in the cement map."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +42,10 @@ class LeakageResult:
         labels: the labels as read.
         leakage: the findings.
         similarity: correlation with the pre-operative CT; None without one.
-        mri: cord measures from MRI; None without one.
+        mri: what the MR says, or why nothing; None without one.
+        mri_fit: where the level lies on it.
+        plan: the operation against the plan and the rehearsal; None without one.
+        heights: body before and after; None without the CT before the operation.
         notes: one sentence each.
     """
 
@@ -48,7 +53,10 @@ class LeakageResult:
     labels: LabelsInput
     leakage: Leakage
     similarity: float | None
-    mri: MriReading | None
+    mri: MriEntry | None
+    mri_fit: MriFit | None
+    plan: PlanAgreement | None
+    heights: Heightening | None
     notes: tuple[str, ...]
 
 
@@ -59,7 +67,9 @@ def check_case(
     step: Stepper,
     *,
     before: CtInput | None = None,
-    mri: MriReading | None = None,
+    mri: MriCase | None = None,
+    planned: PlannedCase | None = None,
+    expect_no_cement: bool = False,
     notes: tuple[str, ...] = (),
 ) -> LeakageResult:
     """Read a post-operative CT for cement at one level.
@@ -70,51 +80,105 @@ def check_case(
         level: "T7".
         step: marks named steps.
         before: the CT before the operation, from which the vertebra is carried over.
-        mri: cord measures to report along with it.
+        mri: MR after the operation with its labels, registered at the level or refused.
+        planned: plan and rehearsal to compare with.
+        expect_no_cement: the level was not treated, or the CT is older than the operation; that nothing is
+            found is then no reason to ask.
         notes: sentences for the report; one with the word "synthetic" is shown at its top.
 
     Raises:
         LevelError: the level is missing, incomplete, or without cement while another holds it.
         FrameOfReferenceError: the two CTs do not match at the level.
-        InputError: both CTs are the same.
+        InputError: both CTs are the same image, or in the wrong order.
     """
     notes = (*notes, *ct.notes, *labels.notes)
-    similarity = None
+    similarity = motion = heights = None
     numbers = labels.labels
+    if before is not None:
+        _require_two_images(ct, before)
     with step("vertebra model"):
         source = ct if before is None else before
         vertebra: Vertebra = build_vertebra(source.volume, numbers, level)
     if before is not None:
-        if before.sha256 == ct.sha256:
-            raise InputError("the CTs before and after are the same file; give the post-operative CT first")
         with step("registration"):
             found = register_vertebra(before.volume, ct.volume, vertebra)
-            vertebra = move_vertebra(vertebra, found.motion)
-            numbers = move_labels(numbers, found.motion, ct.volume.grid)
-            similarity = found.similarity
+            similarity, motion, first_frame = found.similarity, found.motion, vertebra.frame
+            vertebra = move_vertebra(vertebra, motion)
+            numbers = move_labels(numbers, motion, ct.volume.grid)
         notes += (f"vertebra carried over from the pre-operative CT (correlation {similarity:.2f})",)
     result = check_leakage(ct.volume, numbers, vertebra, timer=step)
-    if result.inside.ml.value < value("leak.other_level_ml") / 2:
+    if not expect_no_cement and result.inside.ml.value < value("leak.other_level_ml") / 2:
         _require_no_other_level(ct, numbers, level)
     if result.cement_ml.value == 0:
-        notes += (
-            f"no cement was found at {level}: is this the CT after the operation, and the right level?",
+        if before is not None and _dense_ml(before, labels.labels, level) > value("leak.other_level_ml"):
+            raise InputError(
+                f"cement at {level} on the CT given as --preop and none on the other; give the CT after the "
+                "operation first and the one before it as --preop"
+            )
+        if not expect_no_cement:
+            notes += (
+                f"no cement found at {level}: this looks like a CT before the operation or of another level; "
+                "--expect-no-cement takes it as it is",
+            )
+    if before is not None:
+        with step("heights"):
+            heights = compare_heights(before.volume, labels.labels, first_frame, ct.volume, result)
+    fit = None
+    if mri is not None:
+        with step("MR"):
+            fit = fit_mri(mri, numbers, vertebra)
+    return LeakageResult(
+        ct=ct,
+        labels=labels,
+        leakage=result,
+        similarity=similarity,
+        mri=None if fit is None else mri_entry(fit, vertebra, _canal_cement(result)),
+        mri_fit=fit,
+        plan=None if planned is None else _against_plan(result, planned, ct, before, motion),
+        heights=heights,
+        notes=notes,
+    )
+
+
+def _canal_cement(found: Leakage) -> NDArray[np.float64]:
+    """LPS centres of the voxels of cement in the canal."""
+    scene = found.scene
+    place = tuple(slice(a, a + n) for a, n in zip(scene.start, scene.ct.grid.shape, strict=True))
+    numbers = found.cement_map.array[place]
+    return scene.ct.grid.to_world(np.argwhere((numbers > 0) & (numbers < METAL_NUMBER) & scene.canal))
+
+
+def _against_plan(
+    found: Leakage, planned: PlannedCase, ct: CtInput, before: CtInput | None, motion: Rigid | None
+) -> PlanAgreement:
+    first = None if before is None else before.sha256
+    return compare_plan(found, planned, ct_sha256=ct.sha256, before_sha256=first, motion=motion)
+
+
+def _require_two_images(ct: CtInput, before: CtInput) -> None:
+    """Raise InputError if the CT before is the CT after: the same file, or the same voxels in another."""
+    same = before.sha256 == ct.sha256
+    if not same and before.volume.grid.matches(ct.volume.grid):
+        thin = (slice(None, None, 3),) * 3
+        off = np.abs(np.asarray(before.volume.array[thin], float) - ct.volume.array[thin])
+        same = bool(off.max() < 1)
+    if same:
+        raise InputError(
+            "the CTs before and after the operation are the same image; give two scans, the later one first"
         )
-    return LeakageResult(ct=ct, labels=labels, leakage=result, similarity=similarity, mri=mri, notes=notes)
+
+
+def _dense_ml(ct: CtInput, labels: Labels, level: str) -> float:
+    """Volume of a labelled level that is as dense as cement."""
+    box = labels.box(level)
+    dense = (ct.volume.array[box] > value("leak.seed_hu")) & labels.part(level, box)
+    return float(np.count_nonzero(dense) * ct.volume.grid.voxel_mm3 / 1000)
 
 
 def _require_no_other_level(ct: CtInput, labels: Labels, level: str) -> None:
     """Raise LevelError if another vertebra of the labels is full of cement and this one is not."""
-    dense = ct.volume.array > value("leak.seed_hu")
-    if not dense.any():
-        return
-    voxel_ml = ct.volume.grid.voxel_mm3 / 1000
-    others = []
-    for name in labels.levels():
-        box = labels.box(name)
-        held = np.count_nonzero(dense[box] & labels.part(name, box)) * voxel_ml
-        if name != level and held > value("leak.other_level_ml"):
-            others.append(name)
+    limit = value("leak.other_level_ml")
+    others = [name for name in labels.levels() if name != level and _dense_ml(ct, labels, name) > limit]
     if others:
         raise LevelError(
             f"no cement inside {level}, but in {', '.join(others)}; choose with --level {others[0]}"
@@ -138,6 +202,7 @@ def write_leakage(
     Raises:
         OutputError: the folder cannot be written.
     """
+    beside = mri_hashes(result.mri_fit.case if result.mri_fit else None)
     with case_folder(out) as staging:
         document = leakage_document(result, timings_s)
         with step("report"):
@@ -146,12 +211,12 @@ def write_leakage(
             write_json(staging / "leakage.json", document.model_dump(mode="json", by_alias=True))
             write_volume(staging / "cement.nii.gz", result.leakage.cement_map)
             if result.ct.sources and result.leakage.cement_map.array.any():
-                _write_dicom(result, staging, keep_identity=keep_identity)
+                write_dicom(result.leakage, result.ct, staging, keep_identity=keep_identity)
         write_json(
             staging / "manifest.json",
             manifest(
                 command="check",
-                inputs={"ct": result.ct.sha256, "labels": result.labels.sha256},
+                inputs={"ct": result.ct.sha256, "labels": result.labels.sha256, **beside},
                 settings={"level": result.leakage.level},
                 timings_s=timings_s,
                 outputs=[p for p in staging.rglob("*") if p.is_file()],
@@ -160,117 +225,3 @@ def write_leakage(
             ),
         )
     return document
-
-
-def _write_dicom(result: LeakageResult, folder: Path, *, keep_identity: bool) -> None:
-    """One segment per part, and a report that measures each."""
-    leakage = result.leakage
-    numbers = leakage.cement_map.array
-    level = leakage.level
-    segments, groups = [], []
-    if (numbers == 1).any():
-        segments.append(
-            SegmentMask(
-                label=f"{level} cement inside",
-                mask=numbers == 1,
-                code=CEMENT,
-                is_anatomy=False,
-                colour=(90, 255, 120),
-                level=level,
-            )
-        )
-        groups.append(_inside_group(leakage))
-    for part in leakage.parts:
-        mask = numbers == part.map_number
-        if not mask.any():
-            continue
-        segments.append(
-            SegmentMask(
-                label=f"{level} leak {part.id} {part.routing.route}",
-                mask=mask,
-                code=LEAK,
-                is_anatomy=False,
-                colour=COLOURS[(part.id - 1) % len(COLOURS)],
-                level=level,
-            )
-        )
-        groups.append(
-            ReportGroup(
-                tracking=segments[-1].label,
-                segment_number=len(segments),
-                finding=LEAK,
-                level=level,
-                numbers=(
-                    _volume(part.measured.ml.value),
-                    _number("CANAL_VOLUME", "Volume in the canal", part.measured.canal_ml, "mL"),
-                ),
-                statements=(
-                    (
-                        ("ROUTE", "99KYPHO", "Route of the leak"),
-                        (_short(part.routing.route), "99KYPHO", part.routing.route.replace("_", " ")),
-                    ),
-                    (("SIDE", "99KYPHO", "Side"), (_short(part.routing.side), "99KYPHO", part.routing.side)),
-                ),
-            )
-        )
-    if (numbers == 100).any():
-        segments.append(
-            SegmentMask(
-                label=f"{level} metal",
-                mask=numbers == 100,
-                code=METAL,
-                is_anatomy=False,
-                colour=(150, 170, 255),
-                level=level,
-            )
-        )
-    description = f"kypho check {level}"
-    segmentation = write_seg(
-        folder / "cement.seg.dcm", result.ct, segments, description=description, keep_identity=keep_identity
-    )
-    if groups:
-        write_sr(
-            folder / "leakage.sr.dcm",
-            result.ct,
-            segmentation,
-            groups,
-            description=description,
-            keep_identity=keep_identity,
-        )
-
-
-def _inside_group(leakage: Leakage) -> ReportGroup:
-    canal = leakage.canal
-    return ReportGroup(
-        tracking=f"{leakage.level} cement inside",
-        segment_number=1,
-        finding=CEMENT,
-        level=leakage.level,
-        numbers=(
-            _volume(leakage.inside.ml.value),
-            _number("FILL", "Filling of the body", leakage.inside.fill_percent.value, "%"),
-            _number(
-                "ENCROACHMENT", "Largest encroachment of the canal", canal.max_encroachment_percent.value, "%"
-            ),
-        ),
-        statements=(
-            (
-                ("CANAL_STATE", "99KYPHO", "Cement in the canal"),
-                (_short(canal.dura.state), "99KYPHO", canal.dura.state),
-            ),
-            (("CANAL_SIDE", "99KYPHO", "Side in the canal"), (_short(canal.side), "99KYPHO", canal.side)),
-        ),
-    )
-
-
-def _volume(ml: float) -> ReportNumber:
-    return ReportNumber(code=("118565006", "SCT", "Volume"), value=ml, unit="mL")
-
-
-def _number(code: str, meaning: str, amount: float, unit: str) -> ReportNumber:
-    return ReportNumber(code=(code, "99KYPHO", meaning), value=amount, unit=unit)
-
-
-def _short(word: str) -> str:
-    """A code value: at most 16 characters, since readers miss longer ones."""
-    return word.upper()[:16]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kypho.case.leakage_compared import HeightsEntry, PlanEntry, heights_entry, plan_entry
+from kypho.case.mri import MriEntry
 from kypho.evidence import all_records
 from kypho.leakage import Interval
 
@@ -18,7 +20,6 @@ __all__ = [
     "CanalEntry",
     "InsideEntry",
     "LeakageDocument",
-    "MriEntry",
     "PartEntry",
     "QualityEntry",
     "SliceEntry",
@@ -126,16 +127,6 @@ class ActionEntry(_Model):
     evidence_status: Literal["confirmed", "unconfirmed"]
 
 
-class MriEntry(_Model):
-    """Cord measures from MRI."""
-
-    mscc_percent: float | None
-    mcc_percent: float | None
-    cord_ap_mm: float | None
-    cord_mm2: float | None
-    canal_mm2: float | None
-
-
 class LeakageDocument(_Model):
     """leakage.json of `kypho check`."""
 
@@ -148,6 +139,8 @@ class LeakageDocument(_Model):
     inside: InsideEntry
     quality: QualityEntry
     mri: MriEntry | None
+    plan: PlanEntry | None
+    heights: HeightsEntry | None
     actions: list[ActionEntry]
     dicom_objects: bool
     unconfirmed: list[str]
@@ -186,7 +179,9 @@ def leakage_document(result: LeakageResult, timings_s: dict[str, float]) -> Leak
             inferior_contact=found.inside.inferior_contact,
         ),
         quality=_quality(result),
-        mri=None if result.mri is None else MriEntry(**vars(result.mri)),
+        mri=result.mri,
+        plan=plan_entry(result.plan),
+        heights=heights_entry(result.heights),
         actions=[
             ActionEntry(
                 what=a.what,
@@ -199,10 +194,14 @@ def leakage_document(result: LeakageResult, timings_s: dict[str, float]) -> Leak
         ],
         dicom_objects=bool(result.ct.sources),
         unconfirmed=[
-            r.id for r in all_records().values() if r.id.startswith(("leak.", "action.")) and not r.confirmed
+            r.id for r in all_records().values() if r.id.startswith(_prefixes(result)) and not r.confirmed
         ],
         timings_s=dict(timings_s),
     )
+
+
+def _prefixes(result: LeakageResult) -> tuple[str, ...]:
+    return ("leak.", "action.") if result.mri is None else ("leak.", "action.", "mri.")
 
 
 def _rounded(number: float | None, digits: int = 2) -> float | None:

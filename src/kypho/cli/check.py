@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from kypho.cli.codes import EXIT_CANAL_LEAK, EXIT_NOT_READABLE
-from kypho.cli.inputs import READING, chosen_level, labels_on
-from kypho.cli.options import AsJson, Scheme, Series
+from kypho.cli.codes import EXIT_CANAL_LEAK, EXIT_NO_CEMENT, EXIT_NOT_READABLE
+from kypho.cli.inputs import READING, chosen_level, labels_on, read_mri
+from kypho.cli.options import AsJson, Mri, MriLabels, MriScheme, MriSeries, RequireMri, Scheme, Series
 
 __all__ = ["check"]
 
@@ -33,12 +33,18 @@ def check(
     preop: Annotated[
         Path | None, typer.Option("--preop", help="CT before the operation: the vertebra is carried over.")
     ] = None,
-    mri: Annotated[
-        Path | None, typer.Option("--mri", help="T2 MRI after the operation (NIfTI, NRRD).")
+    mri: Mri = None,
+    mri_labels: MriLabels = None,
+    mri_scheme: MriScheme = "auto",
+    mri_series: MriSeries = None,
+    require_mri: RequireMri = False,
+    plan: Annotated[
+        Path | None,
+        typer.Option("--plan", help="Case folder with plan.json (and rehearsal.json): compared with."),
     ] = None,
-    mri_labels: Annotated[
-        Path | None, typer.Option("--mri-labels", help="Cord and canal on that MRI.")
-    ] = None,
+    expect_no_cement: Annotated[
+        bool, typer.Option("--expect-no-cement", help="No cement is no surprise: exit code 0, not 63.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="Case folder; kypho-check-LEVEL by default.")
     ] = None,
@@ -50,8 +56,10 @@ def check(
     """Check a post-operative CT for cement leaks.
 
     Exit code 0: no cement in the canal. 60: cement in the canal. 61: the canal cannot be read.
+    63: no cement at the level at all, which looks like a CT before the operation.
     """
     from kypho.case.leakage import check_case, write_leakage
+    from kypho.case.leakage_plan import read_planned
     from kypho.cli.progress import Steps
     from kypho.formats import read_ct
     from kypho.report.leakage import render_leakage
@@ -64,8 +72,17 @@ def check(
         with steps.step("read the labels"):
             found = labels_on(source, labels, scheme=scheme, level=level)
         name = chosen_level(found.labels, level)
-        reading = _mri(mri, mri_labels, found.labels, name, source.volume)
-        result = check_case(image, found, name, steps.step, before=before, mri=reading)
+        beside = read_mri(mri, mri_labels, scheme=mri_scheme, series=mri_series, required=require_mri)
+        result = check_case(
+            image,
+            found,
+            name,
+            steps.step,
+            before=before,
+            mri=beside,
+            planned=read_planned(plan, name) if plan else None,
+            expect_no_cement=expect_no_cement,
+        )
         folder = out or Path(f"kypho-check-{name}")
         document = write_leakage(
             result, folder, steps.timings_s, steps.step, render_leakage, keep_identity=keep_identity
@@ -75,26 +92,22 @@ def check(
         raise typer.Exit(EXIT_CANAL_LEAK)
     if not document.quality.readable:
         raise typer.Exit(EXIT_NOT_READABLE)
+    if document.cement_ml.value == 0 and not expect_no_cement:
+        raise typer.Exit(EXIT_NO_CEMENT)
 
 
-def _mri(mri: Path | None, mri_labels: Path | None, labels, level: str, ct):  # type: ignore[no-untyped-def]
-    """Cord measures, if an MRI came with labels."""
-    if mri is None and mri_labels is None:
-        return None
-    from kypho.errors import LabelsNeededError
-    from kypho.formats import read_labels
-    from kypho.formats.raw import read_image
-    from kypho.leakage.mri import mri_at_level
-    from kypho.space import Volume
-
-    if mri_labels is None or mri is None:
-        raise LabelsNeededError("--mri and --mri-labels go together: the image, and cord and canal on it")
-    stored = read_image(mri)
-    image = Volume(array=stored.array, grid=stored.grid, unit="1")
-    on_mri = read_labels(mri_labels, ct=image).labels
-    box = labels.box(level)
-    middle = ct.grid.to_world([(s.start + s.stop - 1) / 2 for s in box])
-    return mri_at_level(on_mri, level, float(middle[2]))
+def _mri_line(mri) -> str:  # type: ignore[no-untyped-def]
+    if mri.state != "read":
+        return f"  MR: not assessable: {mri.reason}"
+    said = [
+        f"{name} {percent:.0f} %" if percent is not None else f"{name} not assessable"
+        for name, percent in (("cord compression", mri.mscc_percent), ("canal narrowing", mri.mcc_percent))
+    ]
+    if mri.cement_to_cord_mm is not None:
+        said.append(
+            f"cement {mri.cement_to_cord_mm:.1f} ± {mri.cement_to_cord_uncertainty_mm:.1f} mm from the cord"
+        )
+    return f"  MR: {', '.join(said)}."
 
 
 def _summary(document, folder: Path) -> str:  # type: ignore[no-untyped-def]
@@ -115,6 +128,8 @@ def _summary(document, folder: Path) -> str:  # type: ignore[no-untyped-def]
     for part in document.parts:
         likely = f" (likely {part.likely_route})" if part.route != part.likely_route else ""
         lines.append(f"  part {part.id}: {part.ml.value:.2f} mL, {part.route}{likely}, {part.side}")
+    if document.mri is not None:
+        lines.append(_mri_line(document.mri))
     for action in document.actions:
         lines.append(f"  {action.urgency.replace('_', ' ')}: {action.what} ({action.why})")
     if not document.dicom_objects:

@@ -4,6 +4,7 @@ __all__ = [
     "EXIT_CANAL_LEAK",
     "EXIT_INTERRUPTED",
     "EXIT_NOT_READABLE",
+    "EXIT_NO_CEMENT",
     "EXIT_OK",
     "EXIT_RED",
     "EXIT_REFUSED",
@@ -19,5 +20,7 @@ EXIT_NOT_READABLE = 61
 """`kypho check`: the canal cannot be read on this CT."""
 EXIT_RED = 62
 """`kypho follow watch`: a red flag is active."""
+EXIT_NO_CEMENT = 63
+"""`kypho check`: no cement at the level, which looks like a CT before the operation."""
 EXIT_UNEXPECTED = 70
 EXIT_INTERRUPTED = 130

@@ -28,6 +28,8 @@ MISFIT_SCALE = 0.05  # numerics: relative rise of the misfit over which a contra
 DENSEST_TISSUE_HU = 1500.0  # numerics: no tissue around cement is denser than cortex
 LEAN_PER_MM = 0.15  # numerics: see `_unlean`; measured on ideal blurred ellipsoids
 LEAN_FROM_MM = 0.6  # numerics: as above
+CORE_VOXELS = 8  # fewer say more of noise than of cement
+PLATEAU_SPREAD = 0.05  # hardened beams make a core this uneven
 SPREAD = (0.1, 0.9)  # numerics: quantiles of the likely contrast that bound the interval
 LEAST_SPREAD = 1.1  # numerics: no contrast is known better than to a tenth
 
@@ -62,6 +64,7 @@ class Fits:
         least, full: shapes with the clipped end slices filled as little and as much as they may be.
         slice_mm: slice distance.
         factors: fine voxels per CT voxel along (k, j, i).
+        plateau_hu: contrast read from the core of cement that nothing clips; None where clipped or thin.
     """
 
     contrasts_hu: tuple[float, ...]
@@ -74,6 +77,7 @@ class Fits:
     full: NDArray[np.float32]
     slice_mm: float
     factors: tuple[int, int, int]
+    plateau_hu: float | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,17 +156,34 @@ def fit_shapes(
         full=model.fit(tried[best], blur.fwhm_mm, "full")[0],
         slice_mm=ct.grid.spacing_mm[0],
         factors=model.factors,
+        plateau_hu=_plateau(model),
     )
+
+
+def _plateau(model: Formation) -> float | None:
+    """Median contrast of the core, two pixels within the half height, if it is not clipped."""
+    excess = np.where(model.judge, model.hu - model.background, 0)
+    body = excess > excess.max() / 2
+    core = ndimage.binary_erosion(body, np.ones((1, 3, 3), bool), iterations=2)
+    if (model.clipped & model.judge).any() or np.count_nonzero(core) < CORE_VOXELS:
+        return None
+    return float(np.median(np.sort(excess[core])[-CORE_VOXELS:]))
 
 
 def likely_contrast(families: Sequence[Fits]) -> Contrast:
     """How likely each contrast is, from all crops together.
 
     The cement of one operation is one mixture, so the crops share their contrast; each counts by its own
-    best misfit, so that a crop with a difficult surrounding does not outvote the rest.
+    best misfit, so that a crop with a difficult surrounding does not outvote the rest. Where a core is not
+    clipped, it is the contrast, and the edges have no say.
     """
     nodes = np.log(families[0].contrasts_hu)
     scale = np.linspace(nodes[0], nodes[-1], 200)
+    seen = [f.plateau_hu for f in families if f.plateau_hu is not None]
+    if seen:
+        off = np.exp(scale) / np.clip(np.median(seen), *np.exp(nodes[[0, -1]])) - 1
+        weight = np.exp(-0.5 * (off / PLATEAU_SPREAD) ** 2)
+        return Contrast(hu=np.exp(scale), weight=weight / weight.sum())
     excess = np.mean([np.interp(scale, nodes, f.misfits / f.misfits.min()) for f in families], axis=0)
     weight = np.exp(-(excess - excess.min()) / MISFIT_SCALE)
     return Contrast(hu=_unlean(np.exp(scale), families[0]), weight=weight / weight.sum())
