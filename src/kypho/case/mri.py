@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from kypho.formats import LabelsInput
 from kypho.formats.mr import MrInput
 from kypho.fracture.findings import Finding
 from kypho.fracture.mri import MRI_FACTORS, mri_findings, mri_unknown
-from kypho.leakage.mri import read_mri
+from kypho.leakage.mri import MriReading, read_mri
 
 __all__ = ["MriCase", "MriEntry", "MriFit", "fit_mri", "mri_entry", "mri_factor_findings", "mri_hashes"]
 
@@ -164,7 +164,7 @@ def mri_entry(found: MriFit, vertebra: Vertebra, cement_mm: NDArray | None = Non
             turned_deg=fit.motion.angle_deg,
             shift_at_level_mm=(float(x), float(y), float(z)),
         )
-    entry = MriEntry(
+    return MriEntry(
         state="read" if fit else "not_assessable",
         reason=found.reason,
         mr_sha256=found.case.mr.sha256,
@@ -172,24 +172,25 @@ def mri_entry(found: MriFit, vertebra: Vertebra, cement_mm: NDArray | None = Non
         slice_mm=max(found.case.mr.volume.grid.spacing_mm),
         registration=registration,
         notes=[*found.case.mr.notes, *found.case.labels.notes],
+        **({} if reading is None else _measures(reading)),
     )
-    if reading is None:
-        return entry
+
+
+def _measures(reading: MriReading) -> dict[str, Any]:
+    """The fields of `MriEntry` that hold measures."""
     cord, canal = reading.cord, reading.canal
-    return entry.model_copy(
-        update={
-            "mscc_percent": None if cord is None else cord.percent,
-            "mcc_percent": None if canal is None else canal.percent,
-            "cord": _narrowing(cord),
-            "canal": _narrowing(canal),
-            "cord_at_cement": _narrowing(reading.cord_at_cement),
-            "canal_at_cement": _narrowing(reading.canal_at_cement),
-            "levels": tuple(CordLevelEntry(**asdict(row)) for row in reading.levels),
-            "cement_to_cord_mm": reading.cord_gap_mm,
-            "cement_to_cord_uncertainty_mm": reading.gap_uncertainty_mm,
-            "cement_in_mr_canal_share": reading.inside_share,
-        }
-    )
+    return {
+        "mscc_percent": None if cord is None else cord.percent,
+        "mcc_percent": None if canal is None else canal.percent,
+        "cord": _narrowing(cord),
+        "canal": _narrowing(canal),
+        "cord_at_cement": _narrowing(reading.cord_at_cement),
+        "canal_at_cement": _narrowing(reading.canal_at_cement),
+        "levels": tuple(CordLevelEntry(**asdict(row)) for row in reading.levels),
+        "cement_to_cord_mm": reading.cord_gap_mm,
+        "cement_to_cord_uncertainty_mm": reading.gap_uncertainty_mm,
+        "cement_in_mr_canal_share": reading.inside_share,
+    }
 
 
 def _narrowing(place: Narrowing | None) -> NarrowingEntry | None:

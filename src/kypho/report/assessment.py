@@ -8,6 +8,7 @@ from kypho.case.assessment import AssessmentDocument, AssessmentResult
 from kypho.evidence import record
 from kypho.report.assessment_figures import body_figure, cortex_figure
 from kypho.report.html import embed, render_page, save_figure
+from kypho.report.mri import mri_figure
 
 __all__ = ["headline", "render_assessment"]
 
@@ -20,6 +21,8 @@ def render_assessment(
         "body": body_figure(result.vertebra, result.assessment),
         "cortex": cortex_figure(result.assessment),
     }
+    if result.mri is not None:
+        figures["mri"] = mri_figure(result.vertebra, result.mri)
     files = {
         name: save_figure(figure, folder / "figures" / f"assessment_{name}.png")
         for name, figure in figures.items()

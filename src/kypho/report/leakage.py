@@ -11,6 +11,7 @@ from kypho.case.leakage import LeakageResult
 from kypho.case.leakage_document import LeakageDocument, SliceEntry
 from kypho.evidence import record
 from kypho.report.html import embed, render_page, save_figure
+from kypho.report.mri import mri_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +30,8 @@ INSIDE_COLOUR = "#3fe07a"
 def render_leakage(result: LeakageResult, document: LeakageDocument, folder: Path) -> None:
     """Write figures/*.png and report.html into a folder."""
     figures = {"slices": _slices_figure(result, document), "overview": _overview_figure(result)}
+    if result.mri_fit is not None:
+        figures["mri"] = mri_figure(result.leakage.scene.vertebra, result.mri_fit)
     files = {
         name: save_figure(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()
     }
