@@ -247,6 +247,15 @@ def test_the_expectation_lies_between_the_levels_and_nearer_to_the_nearer(near, 
     assert expected == pytest.approx((2 * near + far) / 3)
 
 
+@given(away=st.sampled_from([-2, -1, 1, 2]))
+def test_from_one_side_the_expectation_grows_downwards(away):
+    expected = height_loss(equal(20.0), [Reference(heights=equal(20.0), away=away)]).expected.middle_mm
+    assert (expected > 20) == (away < 0)
+    nearer = height_loss(equal(20.0), [Reference(heights=equal(20.0), away=away // abs(away))])
+    # Growth from level to level is the same everywhere.
+    assert expected / 20 == pytest.approx((nearer.expected.middle_mm / 20) ** abs(away))
+
+
 def test_a_grade_near_a_bound_says_so():
     near = genant(height_loss(equal(20 * 0.76), beside(equal(20.0), equal(20.0))))
     assert near.grade == 1

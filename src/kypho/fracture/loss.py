@@ -71,9 +71,9 @@ def height_loss(own: Heights, references: Sequence[Reference]) -> HeightLoss:
     """Loss against what the nearest intact levels lead one to expect.
 
     Between a level above and one below the expectation is interpolated site by site; from one side alone
-    it is that level's height. More levels, curves through the whole spine, and the level's own depth or
-    posterior height as a covariate were tried on the intact levels of the development CT: none predicted
-    a level better than its two neighbours.
+    it is that level's height and the usual growth from level to level. More levels, curves through the whole
+    spine, and the level's own depth or posterior height as a covariate were tried on the intact levels of
+    the development CT: none predicted a level better than its two neighbours.
     """
     near = [min((r for r in references if r.away * side > 0), key=lambda r: abs(r.away), default=None)
             for side in (-1, 1)]  # fmt: skip
@@ -85,15 +85,17 @@ def height_loss(own: Heights, references: Sequence[Reference]) -> HeightLoss:
             expected=None, percent=nothing, source="none", natural_percent=unknown, measured_percent=unknown
         )
     weight = [1 / abs(r.away) for r in used]
-    expected = {s: float(np.average([r.heights.at(s) for r in used], weights=weight)) for s in SITES}
+    # Heights from both sides carry their own growth.
+    growth = 1 + value("fracture.height.growth_percent") / 100 if len(used) == 1 else 1.0
+    grown = growth ** -used[0].away
+    expected = {s: grown * float(np.average([r.heights.at(s) for r in used], weights=weight)) for s in SITES}
     percent = {s: 100 * (1 - own.at(s) / e) if np.isfinite(own.at(s) / e) else None
                for s, e in expected.items()}  # fmt: skip
-    beside = len(used) == 2 and all(abs(r.away) == 1 for r in used)
     return HeightLoss(
         expected=Heights(**{f"{site}_mm": e for site, e in expected.items()}),
         percent=percent,
         source="neighbours" if len(used) == 2 else "one neighbour",
-        natural_percent=value(f"fracture.height.natural_percent.{'two' if beside else 'one'}"),
+        natural_percent=value(f"fracture.height.natural_percent.{'two' if len(used) == 2 else 'one'}"),
         measured_percent=value("fracture.height.measured_percent"),
     )
 
