@@ -9,8 +9,8 @@ import pytest
 
 from kypho.anatomy import build_vertebra
 from kypho.formats import read_ct, read_labels
-from kypho.phantoms.fractures import WallDefect
-from kypho.phantoms.fractures.truth import wall_area_mm2
+from kypho.phantoms.fractures import Collapse, FractureSpec, WallDefect
+from kypho.phantoms.fractures.truth import truth_of, wall_area_mm2
 from kypho.phantoms.fractures.warp import body_shape
 
 SAMPLE = files("kypho.formats") / "sample"
@@ -42,3 +42,9 @@ def test_a_hole_reaching_past_the_endplate_or_beside_the_canal_opens_less(t7):
 def test_area_grows_with_the_disc(t7):
     areas = [area(t7, wall="posterior", area_mm2=size, up=0.3) for size in (10.0, 20.0, 40.0, 80.0)]
     assert np.all(np.diff(areas) > 0)
+
+
+@pytest.mark.parametrize(("loss", "notes"), [(0.0, 0), (0.3, 0), (0.7, 1)])
+def test_a_body_left_thinner_than_any_is_called_hardly_plausible(t7, loss, notes):
+    spec = FractureSpec(collapse=Collapse(kind="crush", loss=loss))
+    assert len(truth_of(t7, body_shape(t7), spec, 1.0, {})["notes"]) == notes

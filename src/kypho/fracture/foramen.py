@@ -19,7 +19,6 @@ from kypho.fracture.walls import WHOLE_FRACTION, Opening, Wall, openings, smooth
 __all__ = ["ForamenNorm", "at_foramen", "foramen_norm", "unpaired_mm2"]
 
 PLACE_SHARE = 0.2  # of the wall's height: the foramen's centre lies this near to mid height
-PLACE_MM = 1.0  # numerics: and this much more for the blur
 MIDLINE_MM = 1.5  # numerics: the midline of a vein's two holes lies this near to the vertebra's own
 NEIGHBOURS = 2
 
@@ -78,7 +77,7 @@ def at_foramen(wall: Wall, found: tuple[Opening, ...]) -> tuple[Opening, ...]:
         return ()
     heights = wall.up_mm[wall.seen.any(axis=1)]
     middle = float(heights.mean())
-    half = PLACE_SHARE * float(np.ptp(heights)) + PLACE_MM
+    half = PLACE_SHARE * float(np.ptp(heights))
     width = interval("fracture.bvf.width_mm")[1] / 2
     return tuple(
         o for o in found if abs(o.across_mm) <= width and abs(o.up_mm - middle) <= half and not o.at_edge

@@ -21,6 +21,9 @@ SYNTHETIC = "SYNTHETIC: a virtual fracture on a real CT; no patient has this spi
 EDGE_FRACTION = 0.05
 """The anterior and posterior heights are told this far from the edge, in fractions of the depth."""
 
+LEAST_HEIGHT_MM = 7.0
+"""Bodies of adults are hardly ever lower than this; below it parts of the model may not be found."""
+
 RAY_MM = 0.4
 """Rays through a wall are this far apart, and so are the points along them."""
 
@@ -47,6 +50,8 @@ def truth_of(
         site: float(remaining_height(shape, spec.collapse, middle, np.array(y))) for site, y in sites.items()
     }
     scale = {"posterior": left["posterior"]}
+    lowest = min(left[site] * float(shape.height_mm(y)) for site, y in sites.items())
+    thin = f"only {lowest:.1f} mm of the body are left: hardly plausible, and parts of it may not be found"
     return {
         "schema": TRUTH_SCHEMA,
         "synthetic": SYNTHETIC,
@@ -69,6 +74,7 @@ def truth_of(
         "schmorl_ml": measured.get("schmorl", 0.0) / 1000,
         "pedicle_breach": spec.breach.side if spec.breach else None,
         "density_drop_hu": spec.density_drop_hu,
+        "notes": [thin] if lowest < LEAST_HEIGHT_MM else [],
     }
 
 
