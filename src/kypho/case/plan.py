@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kypho.anatomy import Vertebra, build_vertebra
-from kypho.case.assessment import AssessmentResult, assess_case, assessment_document
+from kypho.case.assessment import AssessmentResult, assess_case
+from kypho.case.assessment_document import assessment_document
 from kypho.case.folder import case_folder, write_json
 from kypho.case.manifest import manifest
 from kypho.case.plan_document import plan_document

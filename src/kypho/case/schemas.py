@@ -12,7 +12,11 @@ from kypho.errors import ChoiceNeededError
 __all__ = ["SCHEMAS", "json_schema"]
 
 SCHEMAS = {
-    "assessment": ("kypho.case.assessment", "AssessmentDocument", "assessment.json of `kypho assess`"),
+    "assessment": (
+        "kypho.case.assessment_document",
+        "AssessmentDocument",
+        "assessment.json of `kypho assess`",
+    ),
     "event": ("kypho.followup.events", "Event", "one event of a follow-up record"),
     "evidence": ("kypho.evidence", "Record", "one evidence record"),
     "leakage": ("kypho.case.leakage_document", "LeakageDocument", "leakage.json of `kypho check`"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kypho.case.assessment import assessment_document
+from kypho.case.assessment_document import assessment_document
 from kypho.case.plan import PlanResult
 from kypho.case.plan_schema import PlanDocument
 from kypho.evidence import record, value
