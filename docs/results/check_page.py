@@ -58,7 +58,7 @@ def mean(values: list) -> float:
 
 def volumes(cases: list[dict], method: str, least_ml: float = 0.1) -> dict[str, float]:
     """Errors of the volume of parts of at least `least_ml`."""
-    errors, inside = [], []
+    errors, inside, widths = [], [], []
     for case in cases:
         for part, found in match(case["truth"], case[method]):
             if part["ml"] < least_ml:
@@ -66,6 +66,7 @@ def volumes(cases: list[dict], method: str, least_ml: float = 0.1) -> dict[str, 
             value, low, high = found["ml"] if found else (0.0, 0.0, 0.0)
             errors.append(value / part["ml"] - 1)
             inside.append(low <= part["ml"] <= high)
+            widths.append((high - low) / part["ml"])
     e = np.array(errors)
     return {
         "n": len(e),
@@ -74,6 +75,7 @@ def volumes(cases: list[dict], method: str, least_ml: float = 0.1) -> dict[str, 
         "within": mean(np.abs(e) <= 0.10),
         "within20": mean(np.abs(e) <= 0.20),
         "cover": mean(inside),
+        "width": float(np.median(widths)) if widths else float("nan"),
     }
 
 
@@ -150,15 +152,15 @@ def summary_row(label: str, cases: list[dict], method: str) -> str:
     return (
         f"| {label} | {NAMES[method]} | {len(cases)} | {d['sensitivity']:.3f} ({d['leaks']}) | "
         f"{d['specificity']:.3f} ({d['free']}) | {v['median'] * 100:.1f} | {v['bias'] * 100:+.1f} | "
-        f"{v['within'] * 100:.0f} | {v['cover'] * 100:.0f} | {f1:.3f} | {e['within'] * 100:.0f} | "
+        f"{v['within'] * 100:.0f} | {v['cover'] * 100:.0f} | {v['width'] * 100:.0f} | {f1:.3f} | {e['within'] * 100:.0f} | "
         f"{e['worst']:.1f} | {right}/{total} |"
     )
 
 
 HEADER = (
     "| group | method | CTs | canal leak >= 0.05 mL: sensitivity (n) | specificity (n) | part volume: median error, % "
-    "| bias, % | within 10 %, % | inside interval, % | route macro-F1 | encroachment within 3 points, % "
-    "| worst, points | side right |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+    "| bias, % | within 10 %, % | inside interval, % | its width, % | route macro-F1 | encroachment within 3 points, % "
+    "| worst, points | side right |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 

@@ -3,12 +3,20 @@
     python docs/results/make_check.py --ct CT --labels LABELS --work DIR
 
 Cement of known shape is put into a real CT at every complete level. Cases are kept in DIR, one JSON file
-each, so that an interrupted run goes on where it stopped. Everything graded here is synthetic.
+each in a folder named after the code that made it, so that an interrupted run goes on where it stopped and
+cases of two revisions never meet. Two processes share the work:
+
+    python docs/results/make_check.py --ct CT --labels LABELS --work DIR --part 0/2 --cases-only &
+    python docs/results/make_check.py --ct CT --labels LABELS --work DIR --part 1/2 --cases-only & wait
+    python docs/results/make_check.py --ct CT --labels LABELS --work DIR --page-only
+
+Everything graded here is synthetic.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -16,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+import kypho
 from kypho.errors import LevelIncompleteError
 from kypho.evidence.records import value
 from kypho.formats import read_ct, read_labels
@@ -212,6 +221,17 @@ def plain_case(site: SyntheticSite, level: str, *, screw: bool) -> dict:
     }
 
 
+def code_version() -> str:
+    """Hash of every module and record that a case depends on."""
+    source = Path(kypho.__file__).parent
+    files = [p for name in ("leakage", "phantoms", "anatomy", "space") for p in (source / name).rglob("*.py")]
+    files += [source / "evidence" / "records" / "leakage.toml", Path(__file__)]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def main() -> None:
     """Run what is missing, then write the page and the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -221,10 +241,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--page-only", action="store_true", help="write the page from the cases at hand")
     parser.add_argument("--part", default="0/1", help="run every n-th level from the m-th: m/n")
+    parser.add_argument("--cases-only", action="store_true", help="run cases, write no page")
     options = parser.parse_args()
+    options.work = options.work / code_version()
     options.work.mkdir(parents=True, exist_ok=True)
     if not options.page_only:
         run_all(options)
+    if options.cases_only:
+        return
     from check_page import write_page  # beside this script
 
     write_page(options.work, options.out, options.ct.name)

@@ -25,7 +25,7 @@ from kypho.formats import CtInput, LabelsInput
 from kypho.leakage import Leakage, check_leakage
 from kypho.leakage.register import register_vertebra
 
-__all__ = ["LeakageResult", "check_case", "write_leakage"]
+__all__ = ["METAL_NUMBER", "LeakageResult", "check_case", "write_leakage"]
 
 Stepper = Callable[[str], AbstractContextManager[None]]
 

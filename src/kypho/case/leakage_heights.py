@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kypho.anatomy import Labels
+from kypho.anatomy.rigid import Rigid
 from kypho.errors import KyphoError
 from kypho.evidence import value
 from kypho.fracture.columns import Columns, level_columns
@@ -26,9 +27,9 @@ NEAR_SHARE = 0.15  # half width of the strip at a site, share of the depth
 CENTRES = {"anterior": 0.05, "middle": 0.5, "posterior": 0.95}  # as `fracture.heights` reads them
 ACROSS = 0.7  # as `fracture.heights` reads the sides
 STEP_MM = 0.25  # numerics: a tenth of a thick slice
-HALF_MM = 4.0  # numerics: an endplate and the bone and disc beside it
+INWARDS_MM, OUTWARDS_MM = 2.0, 5.0  # numerics: the endplate and its disc; further in lies cement
 SEARCH_MM = 4.0  # numerics: no body is raised more at one endplate
-CLIP_HU = (-100.0, 700.0)  # numerics: disc to dense bone, so that a streak has no weight of its own
+CLIP_HU = (-100.0, 400.0)  # numerics: disc to dense bone, so that a streak has no weight of its own
 ALIKE = 0.9  # correlation below which two profiles are not of one endplate
 
 
@@ -93,7 +94,11 @@ def compare_heights(
     except KyphoError:
         return None
     old = body_heights(columns)
-    frame = leakage.scene.vertebra.frame
+    # The columns have a frame of their own, levelled by the endplates; it moves as the vertebra does.
+    motion = Rigid.between(before_frame, leakage.scene.vertebra.frame)
+    frame = Frame(
+        origin_mm=motion.point(columns.frame.origin_mm), rotation=motion.rotation @ columns.frame.rotation
+    )
     rows = [_site(columns, site, old.at(site), before, after, frame, leakage) for site in SITES]
     gain = {row.site: row.gain_mm for row in rows}
     front, back = gain["anterior"], gain["posterior"]
@@ -135,7 +140,8 @@ def _site(
         if not len(points) or np.mean(hidden) > value("leak.endplate_hidden_share"):
             reason = f"cement at {100 * np.mean(hidden):.0f} % of the {name} endplate there"
             return HeightChange(site=site, before_mm=height_mm, after_mm=None, reason=reason)
-        shift = _shift(points[~hidden], before, columns.frame, after, frame)
+        out = 1 if name == "superior" else -1
+        shift = _shift(points[~hidden], out, before, columns.frame, after, frame)
         if shift is None:
             reason = f"the {name} endplate is not found again there"
             return HeightChange(site=site, before_mm=height_mm, after_mm=None, reason=reason)
@@ -154,10 +160,13 @@ def _hidden(points: NDArray, inwards: int, frame: Frame, leakage: Leakage) -> ND
     return hidden
 
 
-def _shift(points: NDArray, before: Volume, first: Frame, after: Volume, second: Frame) -> float | None:
+def _shift(
+    points: NDArray, out: int, before: Volume, first: Frame, after: Volume, second: Frame
+) -> float | None:
     """How far the mean profile through endplate points has moved up, mm; None where it is not found."""
-    profile = _profile(points, before, first, HALF_MM)
-    wide = _profile(points, after, second, HALF_MM + SEARCH_MM)
+    low, high = (-INWARDS_MM, OUTWARDS_MM) if out > 0 else (-OUTWARDS_MM, INWARDS_MM)
+    profile = _profile(points, before, first, low, high)
+    wide = _profile(points, after, second, low - SEARCH_MM, high + SEARCH_MM)
     n = len(profile)
     fits = [float(np.corrcoef(profile, wide[m : m + n])[0, 1]) for m in range(len(wide) - n + 1)]
     best = int(np.nanargmax(fits)) if np.isfinite(fits).any() else 0
@@ -168,9 +177,9 @@ def _shift(points: NDArray, before: Volume, first: Frame, after: Volume, second:
     return float((best + np.clip(peak, -0.5, 0.5)) * STEP_MM - SEARCH_MM)
 
 
-def _profile(points: NDArray, ct: Volume, frame: Frame, half_mm: float) -> NDArray[np.float64]:
-    """Mean density along the body's axis through the points, `half_mm` to either side."""
-    along = np.arange(-round(half_mm / STEP_MM), round(half_mm / STEP_MM) + 1) * STEP_MM
+def _profile(points: NDArray, ct: Volume, frame: Frame, low: float, high: float) -> NDArray[np.float64]:
+    """Mean density along the body's axis through the points, between two distances from them."""
+    along = np.arange(round(low / STEP_MM), round(high / STEP_MM) + 1) * STEP_MM
     lines = points[:, None] + along[:, None] * np.array([0.0, 0.0, 1.0])
     return np.asarray(np.clip(sample_at(ct, frame.to_world(lines)), *CLIP_HU).mean(axis=0))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kypho.case.leakage import LeakageResult
+from kypho.case.leakage import METAL_NUMBER, LeakageResult
 from kypho.case.leakage_document import LeakageDocument, SliceEntry
 from kypho.evidence import record
 from kypho.report.html import embed, render_page, save_figure
@@ -25,6 +25,8 @@ WINDOW_HU = (-150.0, 1800.0)  # numerics: from fat to beyond cortex, so that str
 PART_COLOURS = ("#ff5a3c", "#ffb428", "#faf050", "#78dcff", "#dc78ff", "#78ff96")
 CANAL_COLOUR = "#35c6ff"
 INSIDE_COLOUR = "#3fe07a"
+METAL_COLOUR = "#9aa8ff"
+REHEARSED_COLOUR = "#d78cff"
 
 
 def render_leakage(result: LeakageResult, document: LeakageDocument, folder: Path) -> None:
@@ -32,6 +34,8 @@ def render_leakage(result: LeakageResult, document: LeakageDocument, folder: Pat
     figures = {"slices": _slices_figure(result, document), "overview": _overview_figure(result)}
     if result.mri_fit is not None:
         figures["mri"] = mri_figure(result.leakage.scene.vertebra, result.mri_fit)
+    if result.plan is not None and result.plan.field is not None:
+        figures["rehearsed"] = _rehearsed_figure(result)
     files = {
         name: save_figure(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()
     }
@@ -89,7 +93,7 @@ def _draw_slice(axis: Axes, result: LeakageResult, index: int) -> None:
     outlines = [
         (scene.canal[k][view], CANAL_COLOUR),
         (numbers == 1, INSIDE_COLOUR),
-        (numbers == 100, "#9aa8ff"),
+        (numbers == METAL_NUMBER, METAL_COLOUR),
     ]
     outlines += [
         (numbers == part.map_number, PART_COLOURS[(part.id - 1) % len(PART_COLOURS)])
@@ -124,10 +128,40 @@ def _numbers(result: LeakageResult) -> np.ndarray:
 
 def _overview_figure(result: LeakageResult) -> Figure:
     """Greatest density from in front and from the side, cement coloured, like two radiographs."""
+    numbers = _numbers(result)
+    layers = [
+        (numbers == number, _colour(int(number)), "solid") for number in np.unique(numbers[numbers > 0])
+    ]
+    return _projections(result, layers, np.empty((0, 3)))
+
+
+def _rehearsed_figure(result: LeakageResult) -> Figure:
+    """The same views with the rehearsed cement and the planned targets."""
+    plan = result.plan
+    assert plan is not None  # the caller asked
+    assert plan.field is not None
+    numbers = _numbers(result)
+    layers = [
+        ((numbers > 0) & (numbers < METAL_NUMBER), INSIDE_COLOUR, "solid"),
+        (plan.field.rehearsed, REHEARSED_COLOUR, "dashed"),
+    ]
+    targets = np.array([n.target_lps_mm for n in plan.needles]).reshape(-1, 3)
+    return _projections(result, layers, targets)
+
+
+def _colour(number: int) -> str:
+    if number == 1:
+        return INSIDE_COLOUR
+    return METAL_COLOUR if number == METAL_NUMBER else PART_COLOURS[(number - 2) % len(PART_COLOURS)]
+
+
+def _projections(
+    result: LeakageResult, layers: list[tuple[np.ndarray, str, str]], points_lps_mm: np.ndarray
+) -> Figure:
+    """Two views along the scanner's axes, masks outlined, points marked."""
     from matplotlib.figure import Figure
 
     scene = result.leakage.scene
-    numbers = _numbers(result)
     figure = Figure(figsize=(8.2, 2.5), layout="constrained")
     low, high = scene.vertebra.body_box_mm
     # Projections run along the scanner's axes: right to the left as seen from in front, front to the left
@@ -143,18 +177,18 @@ def _overview_figure(result: LeakageResult) -> Figure:
         height = sorted(float(e[2]) for e in ends)
         extent = (side[0], side[1], height[0], height[1])
         axis.imshow(image[::-up, ::step], cmap="gray", vmin=0, vmax=2500, extent=extent, aspect="equal")
-        for number in np.unique(numbers[numbers > 0]):
-            colour = (
-                INSIDE_COLOUR
-                if number == 1
-                else "#9aa8ff"
-                if number == 100
-                else PART_COLOURS[(number - 2) % 6]
-            )
-            mask = (numbers == number).any(axis=over)[::-up, ::step]
-            axis.contour(
-                mask.astype(float), [0.5], colors=[colour], linewidths=1.2, extent=extent, origin="upper"
-            )
+        for mask, colour, style in layers:
+            flat = np.asarray(mask.any(axis=over))[::-up, ::step]
+            if flat.any():
+                axis.contour(
+                    *(flat.astype(float), [0.5]),
+                    colors=[colour],
+                    linewidths=1.2,
+                    linestyles=style,
+                    extent=extent,
+                    origin="upper",
+                )
+        axis.plot(points_lps_mm[:, world], points_lps_mm[:, 2], "x", color=REHEARSED_COLOUR, ms=7, mew=2)
         middle = scene.vertebra.frame.origin_mm
         axis.set_ylim(middle[2] + low[2] - 18, middle[2] + high[2] + 18)
         axis.set_title(title, fontsize=9)
