@@ -1,8 +1,8 @@
 """What the cement displaces: marrow in the bone's pores, blood in its holes.
 
 Extracted marrow is a thin fluid, marrow in place a soft solid: it holds still until the stress on it passes
-its yield stress, ``tau = E / 3 x strain`` from the measured modulus and an assumed yield strain. Runny cement
-presses less than that and runs along whatever holds blood instead (veins, clefts, cracks, the needle's
+its yield stress, from the measured modulus and an assumed yield strain, and is weaker once it flows. Runny
+cement presses less than that and runs along whatever holds blood instead (veins, clefts, cracks, the needle's
 track); thick cement presses harder than any marrow resists and fills evenly. This is how viscosity comes to
 decide how much leaks.
 """
@@ -28,9 +28,14 @@ BLOOD = ("cavity", "cleft", "track", "channel", "breach", "basivertebral", "veno
 
 
 def marrow_yield_pa(modulus_kpa: float | None = None) -> float:
-    """Yield stress of marrow in place: a third of (the recorded) Young's modulus times the yield strain."""
+    """Yield stress of flowing marrow, from Young's modulus (the recorded one).
+
+    A third of it is the shear modulus; times the yield strain, the stress at which marrow gives way; times
+    the part of that which it keeps once it has.
+    """
     modulus = value("cement.marrow_modulus_kpa") if modulus_kpa is None else modulus_kpa
-    return float(modulus * 1e3 / 3 * value("cement.marrow_yield_strain"))
+    still = modulus * 1e3 / 3 * value("cement.marrow_yield_strain")
+    return float(still * value("cement.marrow_flowing_fraction"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
