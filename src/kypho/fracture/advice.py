@@ -60,6 +60,10 @@ _UNKNOWN: dict[str, tuple[Topic, str]] = {
         "The posterior wall cannot be judged here: thin slices before puncture.",
     ),
     "cortical_defect": ("imaging", "The cortex cannot be judged on this scan: thin slices before puncture."),
+    "pedicle_wall_defect": (
+        "imaging",
+        "A pedicle's medial wall cannot be judged on this scan: thin slices before passing it.",
+    ),
     "intravertebral_cleft": ("imaging", "A fluid cleft cannot be excluded on this CT: see MRI (STIR)."),
     "pathological_fracture": ("imaging", "A tumour cannot be excluded on this CT: see MRI."),
     "severe_compression": ("imaging", "No neighbour to compare with: judge the height on a wider scan."),
