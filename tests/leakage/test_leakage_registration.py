@@ -7,7 +7,6 @@ import pytest
 
 from kypho.anatomy.rigid import Rigid, move_vertebra, move_volume
 from kypho.errors import FrameOfReferenceError
-from kypho.anatomy.cord import compression_percent
 from kypho.leakage.register import register_vertebra
 from kypho.space import rotation_about
 
@@ -32,8 +31,3 @@ def test_another_scene_is_refused(site):
     noise = np.random.default_rng(0).normal(200, 200, site.ct.grid.shape).astype(np.float32)
     with pytest.raises(FrameOfReferenceError):
         register_vertebra(site.ct, site.ct.like(noise), site.vertebra)
-
-
-def test_compression_follows_its_formula():
-    assert compression_percent(8.0, 8.0, 8.0) == 0
-    assert compression_percent(4.0, 7.0, 9.0) == pytest.approx(50)

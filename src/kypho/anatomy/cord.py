@@ -16,9 +16,10 @@ from kypho.space import Grid, unit
 __all__ = ["CordProfile", "Narrowing", "compression_percent", "cord_profile"]
 
 STEP_MM = 1.0  # numerics: distance of stations
+REACH_MM = 1.5  # numerics: a section gathers voxels this far to either side
 DEGREE = 5
 FEWEST_POINTS = 200
-END_MM = 2.0  # numerics: the ends of a label are cut obliquely
+END_MM = 8.0  # numerics: the ends of a label are cut obliquely, over about half its depth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,15 +196,19 @@ def _sections(line: _Centreline, points: NDArray, stations: NDArray, grid: Grid)
     """Sagittal diameter and area of the section at every station, NaN where there is none."""
     along = line.along(points)
     depth = ((points - line.point(along)) * line.back(along)).sum(axis=1)
-    half = np.maximum(STEP_MM, 0.5 * _extent(grid, line.tangent(stations)))
+    reach = np.maximum(REACH_MM, 0.75 * _extent(grid, line.tangent(stations)))
     across = _extent(grid, line.back(stations)) ** 2 / 12  # spread within a voxel
     order = np.argsort(along)
     along, depth = along[order], depth[order]
-    first = np.searchsorted(along, stations - half)
-    last = np.searchsorted(along, stations + half)
+    first = np.searchsorted(along, stations - reach)
+    last = np.searchsorted(along, stations + reach)
     out = np.full((len(stations), 2), np.nan)
     for n, (a, b) in enumerate(zip(first, last, strict=True)):
         if b - a < 5:
             continue
-        out[n] = 4 * np.sqrt(depth[a:b].var() + across[n]), (b - a) * grid.voxel_mm3 / (2 * half[n])
+        # Weights that fall off to the sides, so that a row of voxels neither enters nor leaves at once.
+        weight = 1 - np.abs(along[a:b] - stations[n]) / reach[n]
+        mean = np.average(depth[a:b], weights=weight)
+        spread = np.average((depth[a:b] - mean) ** 2, weights=weight) + across[n]
+        out[n] = 4 * np.sqrt(spread), weight.sum() * grid.voxel_mm3 / reach[n]
     return out
