@@ -50,7 +50,8 @@ def test_plain_numbers_are_cord_canal_and_body(tmp_path):
     found = read_mr_labels(written(tmp_path / "l.nii.gz", array, "label"), mr=mr).labels
     assert found.scheme == "plain"
     assert found.mask("vertebral_body").sum() == 12 * 16 * 20
-    assert found.has("spinal_cord") and found.has("spinal_canal")
+    assert found.has("spinal_cord")
+    assert found.has("spinal_canal")
 
 
 def test_names_of_a_json_file_stand(tmp_path):
