@@ -19,7 +19,18 @@ from kypho.fracture.findings import Finding
 from kypho.fracture.mri import MRI_FACTORS, mri_findings, mri_unknown
 from kypho.leakage.mri import MriReading, read_mri
 
-__all__ = ["MriCase", "MriEntry", "MriFit", "fit_mri", "mri_entry", "mri_factor_findings", "mri_hashes"]
+__all__ = [
+    "CordLevelEntry",
+    "MriCase",
+    "MriEntry",
+    "MriFit",
+    "MriRegistrationEntry",
+    "NarrowingEntry",
+    "fit_mri",
+    "mri_entry",
+    "mri_factor_findings",
+    "mri_hashes",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
