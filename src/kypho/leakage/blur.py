@@ -40,7 +40,6 @@ def measure_blur(ct: Volume) -> Blur:
         lines = np.moveaxis(np.asarray(ct.array[:: max(1, ct.grid.shape[0] // 12)], np.float32), axis, -1)
         ratios.append(_edge_ratios(lines))
     every = np.concatenate(ratios)
-    every = every[every < CUT_EDGE]
     if len(every) < ENOUGH_EDGES:
         low, high = interval("leak.psf_fwhm_mm")
         return Blur(fwhm_mm=value("leak.psf_fwhm_mm"), low_mm=low, high_mm=high, measured=False)
@@ -64,7 +63,10 @@ def _edge_ratios(lines: NDArray) -> NDArray[np.float64]:
     height = after - before
     air, soft = np.minimum(before, after), np.maximum(before, after)
     clean = (air < AIR_HU) & (soft > SOFT_HU[0]) & (soft < SOFT_HU[1])
-    sign, largest = np.sign(height), np.abs(step[..., centre])
+    clean &= (np.abs(step[..., centre]) >= np.abs(shifted(-1))) & (
+        np.abs(step[..., centre]) >= np.abs(shifted(1))
+    )
+    sign, cut = np.sign(height), CUT_EDGE * np.abs(height)
     for by in range(-reach, reach + 1):
-        clean &= (shifted(by) * sign > -60) & (np.abs(shifted(by)) <= largest)
+        clean &= (shifted(by) * sign > -60) & (np.abs(shifted(by)) < cut)
     return np.asarray(np.abs(step[..., centre][clean]) / np.abs(height[clean]), dtype=float)

@@ -70,7 +70,7 @@ def segment(scene: Scene) -> Segmentation:
     dense = hu > np.where(bone, limits.grow_bone_hu, limits.grow_soft_hu)
     pieces, n = cc3d.connected_components(dense, connectivity=26, return_N=True)
     seeded = np.zeros(n + 1, bool)
-    seeded[np.unique(pieces[hu > limits.seed_hu])] = True
+    seeded[np.unique(pieces[_seeds(scene, limits)])] = True
     seeded[0] = False
     grown = seeded[pieces]
     metal = _metal(scene, grown, limits)
@@ -82,6 +82,21 @@ def segment(scene: Scene) -> Segmentation:
     return Segmentation(
         cement=cement, metal=metal, doubtful=doubtful & ~cement, elsewhere=elsewhere, limits=limits
     )
+
+
+def _seeds(scene: Scene, limits: Limits) -> NDArray[np.bool_]:
+    """Voxels denser than bone can be, and the cores of compact bodies denser than this patient's cortex.
+
+    Porous cement, or cement that has mixed with trabeculae, stays below the first limit; cortex, calcified
+    discs and joints are as dense as the second, but thin.
+    """
+    hu, low = scene.ct.array, limits.cortex_hu + value("leak.seed_above_cortex_hu")
+    certain = np.asarray(hu > limits.seed_hu)
+    dense = (hu > low) & (scene.bone_mm > -value("leak.reach_mm"))
+    if limits.cortex_hu <= 0 or not dense.any():
+        return certain
+    depth = ndimage.distance_transform_edt(dense, sampling=scene.ct.grid.spacing_mm)
+    return certain | (depth > value("leak.seed_core_mm"))
 
 
 def _limits(scene: Scene) -> Limits:
