@@ -23,7 +23,9 @@ from kypho.errors import InputError, LevelError
 from kypho.evidence import value
 from kypho.formats import CtInput, LabelsInput
 from kypho.leakage import Leakage, check_leakage
+from kypho.leakage.mend import mend_level
 from kypho.leakage.register import register_vertebra
+from kypho.space import resample
 
 __all__ = ["METAL_NUMBER", "LeakageResult", "check_case", "write_leakage"]
 
@@ -98,6 +100,12 @@ def check_case(
         _require_two_images(ct, before)
     with step("vertebra model"):
         source = ct if before is None else before
+        if before is None:
+            numbers, swallowed_ml = mend_level(ct.volume, numbers, level)
+            if swallowed_ml > 0:
+                notes += (
+                    f"{swallowed_ml:.2f} mL of cement missing from the label of {level} was given back to it",
+                )
         vertebra: Vertebra = build_vertebra(source.volume, numbers, level)
     if before is not None:
         with step("registration"):
@@ -209,9 +217,10 @@ def write_leakage(
             render(result, document, staging)
         with step("files"):
             write_json(staging / "leakage.json", document.model_dump(mode="json", by_alias=True))
-            write_volume(staging / "cement.nii.gz", result.leakage.cement_map)
-            if result.ct.sources and result.leakage.cement_map.array.any():
-                write_dicom(result.leakage, result.ct, staging, keep_identity=keep_identity)
+            cement = resample(result.leakage.cement_map, result.ct.volume.grid)
+            write_volume(staging / "cement.nii.gz", cement)
+            if result.ct.sources and cement.array.any():
+                write_dicom(result.leakage, cement, result.ct, staging, keep_identity=keep_identity)
         write_json(
             staging / "manifest.json",
             manifest(

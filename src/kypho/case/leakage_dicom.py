@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kypho.formats import CtInput
 from kypho.formats.dicom_out import Code, ReportGroup, ReportNumber, SegmentMask, write_seg, write_sr
 from kypho.leakage import Leakage, LeakPart
+from kypho.space import Volume
 
 __all__ = ["write_dicom"]
 
@@ -23,13 +24,13 @@ LEAK: Code = ("CEMENT_LEAK", "99KYPHO", "Bone cement outside the vertebra")
 METAL: Code = ("METAL", "99KYPHO", "Metal implant")
 
 
-def write_dicom(leakage: Leakage, ct: CtInput, folder: Path, *, keep_identity: bool) -> None:
-    """Write cement.seg.dcm and leakage.sr.dcm.
+def write_dicom(leakage: Leakage, cement: Volume, ct: CtInput, folder: Path, *, keep_identity: bool) -> None:
+    """Write cement.seg.dcm and leakage.sr.dcm; `cement` is the map of the parts on the CT's own grid.
 
     Raises:
         OutputError: the folder cannot be written.
     """
-    numbers = leakage.cement_map.array
+    numbers = cement.array
     level = leakage.level
     segments: list[SegmentMask] = []
     groups: list[ReportGroup] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cc3d
 import numpy as np
@@ -20,7 +20,7 @@ from kypho.leakage.canal import CanalFinding, read_canal
 from kypho.leakage.inside import InsideFinding, read_inside
 from kypho.leakage.parts import Interval, MeasuredPart, measure, split
 from kypho.leakage.routes import Routing, route_of
-from kypho.leakage.scene import Scene, build_scene
+from kypho.leakage.scene import Scene, axial, build_scene
 from kypho.leakage.segment import Limits, segment
 from kypho.space import Volume
 
@@ -56,7 +56,8 @@ class Leakage:
             another bone; contrast, metal, or cement of another level.
         limits: HU limits used.
         blur: resolution used.
-        cement_map: label map on the whole CT: 1 inside, 2.. parts, 100 metal.
+        cement_map: label map on the whole CT: 1 inside, 2.. parts, 100 metal; its slices are axial, so its
+            axes may stand in another order than the CT's.
         scene: the crop that was read.
     """
 
@@ -91,6 +92,9 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
     step = timer or (lambda _: nullcontext())
     if ct.unit != "HU":
         raise InputError(f"the CT has unit {ct.unit!r}; give an image in HU")
+    labels.volume.grid.require_match(ct.grid, "the label image")
+    if axial(ct) is not ct:
+        ct, labels = axial(ct), replace(labels, volume=axial(labels.volume))
     with step("anatomy on the CT"):
         scene = build_scene(ct, labels, vertebra)
     with step("cement and metal"):

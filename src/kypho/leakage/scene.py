@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kypho.anatomy import BODY, CANAL, LEVELS, Labels, Vertebra
-from kypho.space import Volume, resample
+from kypho.space import Grid, Volume, resample
 
-__all__ = ["BONES", "Scene", "build_scene"]
+__all__ = ["BONES", "Scene", "axial", "build_scene"]
 
 BONES = (
     "rib",
@@ -79,6 +79,29 @@ class Scene:
     def voxel_ml(self) -> float:
         """Volume of one voxel."""
         return self.ct.grid.voxel_mm3 / 1000
+
+
+def axial(volume: Volume) -> Volume:
+    """The same voxels with slices along the body: the axis nearest to the patient's own first.
+
+    Everything that is read slice by slice, and the blur in the plane, means axial slices. Nothing is
+    interpolated; a volume already stored so is returned as it is.
+    """
+    up = int(np.argmax(np.abs(volume.grid.axes[2])))
+    if up == 0:
+        return volume
+    order = (up, *(n for n in range(3) if n != up))
+    grid = volume.grid
+    array = np.ascontiguousarray(volume.array.transpose(order))
+    spacing = [grid.spacing_mm[n] for n in order]
+    turned = Grid(
+        shape=(array.shape[0], array.shape[1], array.shape[2]),
+        spacing_mm=(spacing[0], spacing[1], spacing[2]),
+        origin_mm=grid.origin_mm,
+        axes=grid.axes[:, order],
+        frame_of_reference=grid.frame_of_reference,
+    )
+    return Volume(array=array, grid=turned, unit=volume.unit)
 
 
 def build_scene(ct: Volume, labels: Labels, vertebra: Vertebra) -> Scene:
