@@ -1,6 +1,6 @@
 """`kypho rehearse` as a user runs it: the document, bad input, and what an interruption leaves.
 
-The vertebra model and the assessment of the bundled T7 are made once; cells are coarse, so numbers mean little.
+The vertebra model and the assessment of the bundled T7 are made once; cells are coarse: numbers mean little.
 """
 
 from __future__ import annotations
