@@ -27,9 +27,9 @@ def retropulsion(wall: Wall, beside: Sequence[Wall] = ()) -> tuple[float, float]
     """Height of a hump of the posterior wall over the wall one expects there.
 
     No posterior wall is straight: it is hollow where the vein leaves and stands out at the rims, by a
-    millimetre or more, much as its neighbours do. A hump stands out of both, the wall's own straight line
-    and the shape of its neighbours' walls on top of that line; the smaller depth
-    counts. The largest of three strips about the midline is told.
+    millimetre or more, much as its neighbours do, but no two alike. The depth is the mean of that over the
+    wall's own straight line and that over its neighbours' shape. The largest of three strips
+    about the midline is told.
 
     Args:
         wall: the posterior wall.
@@ -51,7 +51,8 @@ def _overhang(wall: Wall, beside: Sequence[Wall], across_mm: float) -> tuple[flo
     share = (up - up[0]) / np.ptp(up)
     shapes = [shape for other in beside if (shape := _shape(other, across_mm, share)) is not None]
     expected = [np.zeros_like(curve)] + ([np.mean(shapes, axis=0)] if shapes else [])
-    return min(_hump(up, curve - shape) for shape in expected)
+    found = [_hump(up, curve - shape) for shape in expected]
+    return float(np.mean([depth for depth, _ in found])), found[-1][1]
 
 
 def _hump(up: NDArray, curve: NDArray) -> tuple[float, float]:
