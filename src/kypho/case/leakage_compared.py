@@ -7,7 +7,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from kypho.case.leakage_heights import Heightening
 from kypho.case.leakage_plan import PlanAgreement
 
-__all__ = ["HeightsEntry", "PlanEntry", "heights_entry", "plan_entry"]
+__all__ = [
+    "FieldEntry",
+    "HeightsEntry",
+    "PlanEntry",
+    "SiteEntry",
+    "SpaceEntry",
+    "TargetEntry",
+    "heights_entry",
+    "plan_entry",
+]
 
 Point = tuple[float, float, float]
 
