@@ -55,11 +55,13 @@ SLOTS = (
     "inside only",
 )
 NATIVE_FWHM_MM = 1.4
+FIRST_SEED = 7000
+"""No setting was chosen on cases from here on; those from 1000 on were looked at while the check was built."""
 
 
 def recipe(number: int) -> tuple[PostopRecipe, float]:
     """Recipe and slice thickness of a case; every detail follows from its number."""
-    rng = np.random.default_rng(1000 + number)
+    rng = np.random.default_rng(FIRST_SEED + number)
     slot = SLOTS[number % len(SLOTS)]
     side, other = ("left", "right") if rng.random() < 0.5 else ("right", "left")
     volume = float(np.exp(rng.uniform(np.log(0.05), np.log(0.4))))
@@ -87,7 +89,7 @@ def recipe(number: int) -> tuple[PostopRecipe, float]:
     turn = number + number // len(SLOTS)
     confusers = (CONFUSERS[(turn // 3) % 3],) if turn % 3 == 0 else ()
     drawn = PostopRecipe(
-        seed=number,
+        seed=FIRST_SEED + number,
         leaks=leaks,
         fill_ml=float(rng.uniform(1.2, 2.4)),
         fill_side=side,
