@@ -8,7 +8,7 @@ import numpy as np
 from assessment_heights import SITES, Row, height_lines, within
 
 
-def page(rows: list[Row], version: str) -> str:
+def page(rows: list[Row], version: str, seeds: range) -> str:
     intact = [r for r in rows if r["seed"] is None]
     broken = [r for r in rows if r["seed"] is not None]
     before = {r["level"]: r for r in intact if "refused" not in r}
@@ -20,7 +20,7 @@ def page(rows: list[Row], version: str) -> str:
         "Every fracture below is **synthetic**: a virtual fracture on that CT with exact truth. "
         "No confirmed fracture was at hand.",
         _intact(intact),
-        _thickness(made, before),
+        _thickness(made, before, seeds),
         _refusals(broken),
     ]
     return "\n\n".join(parts) + "\n"
@@ -144,6 +144,11 @@ def _pushes(rows: list[Row]) -> list[float]:
     ]
 
 
+def _pushed_states(rows: list[Row], least_mm: float) -> str:
+    states = [_state(r, "retropulsion") for r in rows if r["truth"]["retropulsion_mm"] >= least_mm]
+    return " / ".join(str(states.count(s)) for s in ("present", "not_assessable", "absent"))
+
+
 def _pushes_inside(rows: list[Row]) -> str:
     stated = {r["findings"]["retropulsion"][3] for r in rows} - {None}
     off = np.abs(_pushes(rows))
@@ -154,7 +159,7 @@ def _false(rows: list[Row], factor: str) -> str:
     return _percent(sum(_state(r, factor) == "present" for r in rows), len(rows))
 
 
-def _thickness(rows: list[Row], before: dict[str, Row]) -> str:
+def _thickness(rows: list[Row], before: dict[str, Row], seeds: range) -> str:
     steps = sorted({r["slice_mm"] for r in rows})
     groups = [[r for r in rows if r["slice_mm"] == s] for s in steps] + [rows]
     wall, cleft = "posterior_wall_defect", "intravertebral_cleft"
@@ -178,10 +183,11 @@ def _thickness(rows: list[Row], before: dict[str, Row]) -> str:
         ("cleft where there is none", lambda g: _false(without(g, "cleft_ml"), cleft)),
         ("retropulsion, 95 % error in mm", lambda g: within(_pushes(g), 0.7)),
         ("the same, inside its stated interval", _pushes_inside),
+        ("retropulsion >= 3 mm: present / not assessable / called absent", lambda g: _pushed_states(g, 3.0)),
         ("retropulsion where there is none", lambda g: _false(without(g, "retropulsion_mm"), "retropulsion")),
     ]
     body = [[name, *(measure(g) for g in groups)] for name, measure in lines]
-    out = ["## Virtual fractures", "Synthetic. Combinations drawn from a seed over all whole levels."]
+    out = ["## Virtual fractures", f"Synthetic. Combinations drawn from seeds {seeds.start} to {seeds.stop - 1}, over all whole levels."]
     out.append(_table(["", *(f"{s:g} mm slices" for s in steps), "all"], body))
     out.append(
         "A body differs from the mean of its neighbours by some percent before it breaks. The first line "

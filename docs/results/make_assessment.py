@@ -1,7 +1,8 @@
 """Validate the assessment: intact levels, and virtual fractures at three slice thicknesses.
 
-    python docs/results/make_assessment.py CT LABELS [--fractures N] [--workers N] [--cache FILE] [--out FILE]
+    python docs/results/make_assessment.py CT LABELS [--fractures N] [--first-seed N] [--workers N] [--cache FILE] [--out FILE]
 
+Seeds no limit was tuned on are had by `--first-seed`.
 Every result is appended to the cache as it comes, so an interrupted run goes on where it stopped. The
 fractures are synthetic: made from the CT given, with exact truth.
 """
@@ -89,15 +90,10 @@ def one(job: tuple[str, str, str, int | None]) -> dict[str, Any]:
     return row
 
 
-def run(ct: str, labels: str, fractures: int, workers: int, cache_file: Path) -> list[dict[str, Any]]:
+def run(ct: str, labels: str, seeds: range, workers: int, cache_file: Path) -> list[dict[str, Any]]:
     done = [json.loads(line) for line in cache_file.read_text().splitlines()] if cache_file.exists() else []
     have = {(row["level"], row["seed"]) for row in done}
     levels = scan(ct, labels)[1].levels()
-    whole = [
-        level
-        for level in levels
-        if any(r["level"] == level and r["seed"] is None and "refused" not in r for r in done)
-    ]
     jobs = [(ct, labels, level, None) for level in levels]
     with ProcessPoolExecutor(workers) as pool, cache_file.open("a") as out:
 
@@ -109,8 +105,8 @@ def run(ct: str, labels: str, fractures: int, workers: int, cache_file: Path) ->
 
         work(jobs)
         whole = [r["level"] for r in done if r["seed"] is None and "refused" not in r]
-        work([(ct, labels, whole[seed % len(whole)], seed) for seed in range(fractures)])
-    return done
+        work([(ct, labels, whole[seed % len(whole)], seed) for seed in seeds])
+    return [row for row in done if row["seed"] is None or row["seed"] in seeds]
 
 
 def main() -> None:
@@ -118,14 +114,16 @@ def main() -> None:
     parser.add_argument("ct")
     parser.add_argument("labels")
     parser.add_argument("--fractures", type=int, default=216)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=Path("assessment-runs.jsonl"))
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("assessment.md"))
     a = parser.parse_args()
-    rows = run(a.ct, a.labels, a.fractures, a.workers, a.cache)
+    seeds = range(a.first_seed, a.first_seed + a.fractures)
+    rows = run(a.ct, a.labels, seeds, a.workers, a.cache)
     from assessment_tables import page
 
-    a.out.write_text(page(rows, version("kypho")), encoding="utf-8")
+    a.out.write_text(page(rows, version("kypho"), seeds), encoding="utf-8")
 
 
 if __name__ == "__main__":
