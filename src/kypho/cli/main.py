@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -31,14 +32,27 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Plan, assess, rehearse, check and follow percutaneous kyphoplasty. "
-    "Research and education; not a medical device.",
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from kypho import __version__
+
+        typer.echo(f"kypho {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
-    """Shared entry; keeps `kypho` a group even with one command."""
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Plan, assess, rehearse, check and follow percutaneous kyphoplasty.
+
+    Research and education; not a medical device.
+    """
 
 
 app.command()(assess)
