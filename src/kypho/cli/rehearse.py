@@ -83,7 +83,7 @@ def rehearse(
     settings = RehearseSettings(scenarios=scenarios, grid_mm=grid_mm, members=members, seed=seed, gauge=gauge)
     lines, made_for = _lines(plan, needle or [], settings)
     with Steps(len(STEPS), quiet=as_json) as steps:
-        image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, series=series)
+        image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, level=level, series=series)
         name = chosen_level(found.labels, level)
         if made_for:
             _require_same(made_for, {"level": name, "ct": image.sha256}, plan)
