@@ -255,7 +255,7 @@ def _summary(content: RehearsalDocument, folder: Path) -> str:
     )
     lines.append(f"  highest temperature, C: {hottest}")
     if content.defaults:
-        named = ", ".join(f"{d.name} {d.value:g} {d.unit} ({d.status})" for d in content.defaults)
+        named = ", ".join(f"--{d.name.replace('_', '-')} {d.value:g} ({d.status})" for d in content.defaults)
         lines.append(f"  not given, so by default: {named}")
     lines += [f"  {note}" for note in content.notes]
     lines.append(f"Report: {folder / 'rehearsal.html'}")

@@ -67,7 +67,7 @@ def _heights(axes: Axes, vertebra: Vertebra, result: Assessment) -> None:
         axes.plot([y, y], [bottom, top], color="#ffd400", lw=1.4)
         loss = result.loss.percent[site]
         text = f"{result.heights.at(site):.1f} mm"
-        text += "\nloss not known" if loss is None else f"\n{loss:.0f} % lost"
+        text += "\n" + _against(loss)
         axes.annotate(
             text,
             (y, top),
@@ -78,6 +78,12 @@ def _heights(axes: Axes, vertebra: Vertebra, result: Assessment) -> None:
             color="#ffd400",
             path_effects=[withStroke(linewidth=2.5, foreground="black")],
         )
+
+
+def _against(loss: float | None) -> str:
+    if loss is None:
+        return "loss not known"
+    return f"{loss:.0f} % lost" if loss >= 0.5 else f"{abs(loss):.0f} % over"  # numerics: half a percent rounds to 0
 
 
 def cortex_figure(result: Assessment) -> Figure:
