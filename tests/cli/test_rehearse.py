@@ -111,7 +111,7 @@ def test_the_document_holds_what_it_promises(tmp_path: Path, capfd, monkeypatch)
         record("cement.default_volume_ml").value,
         record("cement.default_volume_ml").status,
     )
-    assert "volume_ml 3 mL (unconfirmed)" in told
+    assert "--volume-ml 3 (unconfirmed)" in told
     assert "not a medical device" in told
     assert set(document.flow_paths.findings.values()) <= {"present", "absent", "not_assessable"}
     page = (out / "rehearsal.html").read_text()

@@ -29,8 +29,8 @@ def _findings() -> dict[str, dict[str, str | int | None]]:
     import platform
     from importlib.metadata import version
 
-    from kypho.formats.segmenters import totalsegmentator_command
     from kypho.case.manifest import library_versions, thread_count
+    from kypho.formats.segmenters import totalsegmentator_command
 
     codecs = library_versions(("pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-libjpeg", "python-gdcm"))
     others = library_versions(("fhir.resources", "python-docx", "psycopg"))
