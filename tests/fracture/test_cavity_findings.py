@@ -10,6 +10,8 @@ from kypho.evidence import value
 from kypho.fracture.cavity import Cavity, cavities, surrounding_hu
 from kypho.fracture.cavity_findings import cavity_findings
 
+QUIET_HU = 5.0
+
 
 def a_cavity(content="gas", volume_ml=0.8, mean_hu=-700.0, flatness=0.4):
     return Cavity(
@@ -25,7 +27,7 @@ def a_cavity(content="gas", volume_ml=0.8, mean_hu=-700.0, flatness=0.4):
 
 
 def states(holes, bone_hu, blocked=""):
-    return tuple(f.state for f in cavity_findings(tuple(holes), bone_hu, blocked))
+    return tuple(f.state for f in cavity_findings(tuple(holes), bone_hu, blocked, QUIET_HU))
 
 
 def test_dense_bone_without_a_cavity_has_neither():
@@ -37,7 +39,7 @@ def test_where_marrow_is_like_fluid_a_cleft_is_never_absent(bone_hu):
     assert value("fracture.cleft.bone_hu") > bone_hu
     assert states([], bone_hu)[0] == "not_assessable"
     fluid = a_cavity("fluid", mean_hu=20.0)
-    finding = cavity_findings((fluid,), bone_hu, "")[0]
+    finding = cavity_findings((fluid,), bone_hu, "", QUIET_HU)[0]
     assert finding.state == "not_assessable"
     assert finding.value is None
     assert "MRI" in finding.how
@@ -48,14 +50,30 @@ def test_gas_is_seen_in_any_bone():
 
 
 def test_fluid_is_present_in_dense_bone_with_its_volume():
-    finding = cavity_findings((a_cavity("fluid", 0.6, 25.0),), 150.0, "")[0]
+    finding = cavity_findings((a_cavity("fluid", 0.6, 25.0),), 150.0, "", QUIET_HU)[0]
     assert (finding.state, finding.value) == ("present", 0.6)
-    gas = cavity_findings((a_cavity("gas", 0.6),), 150.0, "")[0]
+    gas = cavity_findings((a_cavity("gas", 0.6),), 150.0, "", QUIET_HU)[0]
     assert finding.uncertainty > gas.uncertainty
 
 
 def test_a_flat_soft_cavity_is_neither_cleft_nor_tumour_for_sure():
     assert states([a_cavity("soft", mean_hu=55.0)], 150.0) == ("not_assessable", "not_assessable")
+
+
+@pytest.mark.parametrize("content", ["gas", "fluid", "soft"])
+def test_a_cavity_that_noise_explains_is_never_present_and_never_absent(content):
+    hu = {"gas": -200.0, "fluid": 30.0, "soft": 55.0}[content]
+    for noise_hu in np.linspace(0.0, 200.0, 21):
+        told = 150.0 - value("fracture.cleft.noise_multiple") * noise_hu >= hu
+        cleft, lytic = (
+            f.state for f in cavity_findings((a_cavity(content, 0.8, hu, flatness=0.9),), 150.0, "", noise_hu)
+        )
+        found = lytic if content == "soft" else cleft
+        assert found == ("present" if told else "not_assessable")
+
+
+def test_no_cavity_is_excluded_in_noise_deeper_than_fluid():
+    assert [f.state for f in cavity_findings((), 150.0, "", 40.0)] == ["not_assessable"] * 2
 
 
 def test_a_round_soft_cavity_suggests_a_pathological_fracture():

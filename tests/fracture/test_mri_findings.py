@@ -1,13 +1,16 @@
 """What an MR adds to an assessment. Synthetic MR only."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 from kypho.anatomy.cord import cord_profile
 from kypho.cli.main import app
+from kypho.evidence import record
 from kypho.formats import write_nifti
+from kypho.fracture.advice import advice
 from kypho.fracture.findings import unknown
 from kypho.fracture.mri import MRI_FACTORS, merge_cleft, mri_findings, mri_unknown
 from kypho.phantoms.mri import MrRecipe, make_mri
@@ -91,3 +94,14 @@ def test_the_command_reads_an_mr_or_says_why_not(a_chest, a_t7, tmp_path):
     assert "synthetic MR only" in (tmp_path / "case" / "assessment.html").read_text()
     swapped = CliRunner().invoke(app, [*call, str(tmp_path / "ct.nii.gz")])
     assert "looks like a CT" in str(swapped.exception)
+
+
+@pytest.mark.parametrize("factor", ["bone_oedema", "canal_narrowing", "cord_compression", "cord_signal"])
+def test_what_the_mr_shows_brings_advice_with_evidence(factor, intact):
+    shown = replace(mri_unknown(factor, "made for a test"), state="present", value=1.0)
+    lines = [a for a in advice(replace(intact, findings=(*intact.findings, shown))) if a.factor == factor]
+    assert lines
+    for name in shown.evidence:
+        assert record(name).id == name
+    hidden = replace(intact, findings=(*intact.findings, mri_unknown(factor, "made for a test")))
+    assert not any(a.factor == factor for a in advice(hidden))

@@ -14,7 +14,7 @@ Topic = Literal["needle", "dose", "cement", "imaging"]
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """One consequence: for what, because of which factor, in words."""
+    """One consequence: for what, because of which factor, in words; the factor's finding names the evidence."""
 
     topic: Topic
     factor: str
@@ -53,6 +53,17 @@ _PRESENT: dict[str, tuple[tuple[Topic, str], ...]] = {
         ("imaging", "Look for the primary tumour before or together with the operation; take a biopsy."),
         ("cement", "The models for osteoporosis do not apply; use the one for metastasis."),
     ),
+    "cord_compression": (
+        ("needle", "The MR shows the cord compressed: cement alone does not free it; ask a surgeon first."),
+        ("dose", "No room for a leak behind this body: stop well before the posterior third."),
+    ),
+    "canal_narrowing": (("dose", "The MR shows a narrow canal here: any leak into it weighs more."),),
+    "cord_signal": (
+        ("imaging", "The MR shows a bright cord: examine and write down its function before puncture."),
+    ),
+    "bone_oedema": (
+        ("imaging", "Oedema on the MR: a fresh or unhealed break, or a tumour; it supports this level."),
+    ),
 }
 _UNKNOWN: dict[str, tuple[Topic, str]] = {
     "posterior_wall_defect": (
@@ -66,6 +77,7 @@ _UNKNOWN: dict[str, tuple[Topic, str]] = {
     ),
     "intravertebral_cleft": ("imaging", "A fluid cleft cannot be excluded on this CT: see MRI (STIR)."),
     "pathological_fracture": ("imaging", "A tumour cannot be excluded on this CT: see MRI."),
+    "retropulsion": ("imaging", "A small retropulsion cannot be excluded: look at the canal on MRI."),
     "severe_compression": ("imaging", "No neighbour to compare with: judge the height on a wider scan."),
 }
 

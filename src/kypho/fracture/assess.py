@@ -23,6 +23,7 @@ from kypho.fracture.loss import Genant, HeightLoss, genant, height_loss
 from kypho.fracture.neighbours import Neighbours, find_neighbours
 from kypho.fracture.pedicle_walls import medial_wall
 from kypho.fracture.retropulsion import retropulsion_finding
+from kypho.fracture.scan import noise_hu, slice_mm, stairs_mm
 from kypho.fracture.wall_pictures import body_walls, neighbour_posterior
 from kypho.fracture.walls import Opening, Wall, openings
 from kypho.space import Volume
@@ -38,7 +39,8 @@ class Assessment:
 
     Attributes:
         level: "T7".
-        slice_mm: distance of the slices; it decides what can be seen.
+        slice_mm: distance of the slices, or the step of the labels where that is coarser; it decides what can
+            be seen.
         findings: every factor of `FACTORS`, and height loss.
         heights, loss, genant: the body's heights.
         kyphosis_deg: local Cobb angle, positive in kyphosis; None without neighbours.
@@ -90,7 +92,7 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
         LevelIncompleteError: the model faces another way than the levels beside it.
     """
     level = vertebra.level
-    slice_mm = max(ct.grid.spacing_mm)
+    slices, stairs = slice_mm(labels, level), stairs_mm(labels, level)
     own = level_columns(labels, level, vertebra.frame)
     heights = body_heights(own)
     beside = find_neighbours(labels, vertebra, heights)
@@ -107,24 +109,24 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
     sides: tuple[Side, Side] = ("left", "right")
     walls |= {wall.name: wall for wall in (medial_wall(vertebra, side) for side in sides)}
     pits = deepest_pit(own, upper=True), deepest_pit(own, upper=False)
-    blocked = _blocked(foreign, slice_mm)
+    blocked = _blocked(foreign, slices)
     near = zip(labels.neighbours(level), (beside.above, beside.below), strict=True)
     backs = {n: neighbour_posterior(ct, labels, n, c) for n, c in near if n and c is not None}
-    about_walls, defects = wall_findings(walls, foramen_norm(backs), slice_mm, blocked)
+    about_walls, defects = wall_findings(walls, foramen_norm(backs), slices, blocked)
     findings = (
         *about_walls,
-        retropulsion_finding(walls["posterior"], tuple(backs.values()), blocked),
-        *cavity_findings(holes, reference, blocked),
+        retropulsion_finding(walls["posterior"], tuple(backs.values()), blocked, stairs),
+        *cavity_findings(holes, reference, blocked, noise_hu(vertebra)),
         _severe(loss),
         *density_findings(bone, others, blocked),
-        schmorl_finding(pits, slice_mm, blocked),
+        schmorl_finding(pits, slices, blocked, stairs),
     )
     if foreign > 0:
         notes += (f"{foreign:.2f} mL of cement or metal inside the body",)
     cobb, cobb_of = _kyphosis(own, beside.above, beside.below, level, labels)
     return Assessment(
         level=level,
-        slice_mm=slice_mm,
+        slice_mm=slices,
         findings=findings,
         heights=heights,
         loss=loss,

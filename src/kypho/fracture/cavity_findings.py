@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kypho.evidence import value
+from kypho.evidence import interval, value
 from kypho.fracture.cavity import Cavity
 from kypho.fracture.findings import Finding, unknown
 
@@ -15,26 +15,39 @@ FLAT = 0.6  # height over width; a cleft lies between endplates, a tumour is as 
 
 
 def cavity_findings(
-    holes: tuple[Cavity, ...], bone_hu: float | None, blocked: str
+    holes: tuple[Cavity, ...], bone_hu: float | None, blocked: str, noise_hu: float
 ) -> tuple[Finding, Finding]:
-    """Cleft, and lytic areas that suggest a pathological fracture."""
-    cleft_ids = ("fracture.cleft.gas_hu", "fracture.cleft.fluid_hu", "fracture.cleft.bone_hu")
-    lytic_ids = ("fracture.lytic.core_hu", "fracture.lytic.bone_hu")
+    """Cleft, and lytic areas that suggest a pathological fracture.
+
+    Args:
+        holes: the cavities.
+        bone_hu: density of the cancellous bone around; None where it cannot be read.
+        blocked: why the density cannot be read, or an empty string.
+        noise_hu: standard deviation of the noise, smoothed as the cavities are.
+    """
+    noise_id = "fracture.cleft.noise_multiple"
+    cleft_ids = ("fracture.cleft.gas_hu", "fracture.cleft.fluid_hu", "fracture.cleft.bone_hu", noise_id)
+    lytic_ids = ("fracture.lytic.core_hu", "fracture.lytic.bone_hu", noise_id)
     if blocked or bone_hu is None:
         why = blocked or "no cancellous bone to compare with"
         return (
             unknown("intravertebral_cleft", "mL", "body", why, cleft_ids),
             unknown("pathological_fracture", "mL", "body", why, lytic_ids),
         )
-    large = [c for c in holes if c.volume_ml >= value("fracture.cleft.smallest_ml")]
+    told_hu = bone_hu - value(noise_id) * noise_hu
+    noisy = ""
+    seen = [c for c in holes if c.volume_ml >= value("fracture.cleft.smallest_ml")]
+    large = [c for c in seen if c.mean_hu <= told_hu]
+    if told_hu < interval("fracture.cleft.fluid_hu")[1] or len(large) < len(seen):
+        noisy = f"noise of {noise_hu:.0f} HU (after smoothing) hides or feigns cavities without gas: see MRI"
     gas = [c for c in large if c.content == "gas"]
     fluid = [c for c in large if c.content == "fluid"]
     soft = [c for c in large if c.content == "soft" and c.volume_ml >= value("fracture.lytic.smallest_ml")]
     flat = [c for c in soft if c.flatness < FLAT]
-    doubt = _doubt(bone_hu, fluid, flat)
+    doubt = _doubt(bone_hu, fluid, flat) or ("" if fluid else noisy)
     clefts = gas if doubt else gas + fluid
     round_ones = [c for c in soft if c not in flat]
-    return _cleft(clefts, bone_hu, doubt, cleft_ids), _lytic(round_ones, bone_hu, flat, lytic_ids)
+    return _cleft(clefts, bone_hu, doubt, cleft_ids), _lytic(round_ones, bone_hu, flat, noisy, lytic_ids)
 
 
 def _doubt(bone_hu: float, fluid: list[Cavity], flat: list[Cavity]) -> str:
@@ -96,13 +109,15 @@ def _cleft(clefts: list[Cavity], bone_hu: float, doubt: str, evidence: tuple[str
     )
 
 
-def _lytic(lesions: list[Cavity], bone_hu: float, flat: list[Cavity], evidence: tuple[str, ...]) -> Finding:
+def _lytic(
+    lesions: list[Cavity], bone_hu: float, flat: list[Cavity], noisy: str, evidence: tuple[str, ...]
+) -> Finding:
     factor = "pathological_fracture"
     if lesions:
         where = "reaches the cortex" if lesions[0].to_surface_mm < CORTEX_MM else "inside the body"
         how = " without cancellous bone: suspect, look for a primary tumour"
         return _some(factor, lesions, where, how, evidence)
-    doubt = ""
+    doubt = noisy
     if flat:
         doubt = f"a flat cavity of {flat[0].mean_hu:.0f} HU may be fluid or soft tissue: see MRI"
     elif bone_hu < value("fracture.lytic.bone_hu"):

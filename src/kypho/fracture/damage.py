@@ -158,22 +158,27 @@ def _side(across_mm: float) -> str:
     return "left" if across_mm > 0 else "right"
 
 
-def schmorl_finding(pits: tuple[Pit, Pit], slice_mm: float, blocked: str) -> Finding:
-    """A pit of either endplate."""
+def schmorl_finding(pits: tuple[Pit, Pit], slice_mm: float, blocked: str, stairs_mm: float = 0.0) -> Finding:
+    """A pit of either endplate; the stairs of a coarse label are pits of their own and count for none."""
     evidence = ("fracture.schmorl.depth_mm", "fracture.schmorl.area_mm2")
     pit = max(pits, key=lambda p: p.depth_mm if p.area_mm2 >= value("fracture.schmorl.area_mm2") else 0.0)
     if blocked:
         return unknown("schmorl_node", "mm", "endplates", blocked, evidence)
     large = pit.area_mm2 >= value("fracture.schmorl.area_mm2")
     depth = pit.depth_mm if large else 0.0
-    state = graded(depth, value("fracture.schmorl.depth_mm"), 0.0, slice_mm)
+    limit = value("fracture.schmorl.depth_mm")
+    state = graded(depth, limit, 0.0, slice_mm)
+    if stairs_mm and depth < limit + stairs_mm:
+        state = "not_assessable"
+    drawn = f"; the labels are drawn in steps of {stairs_mm:.1f} mm" if stairs_mm else ""
     return Finding(
         factor="schmorl_node",
         state=state,
         value=round(depth, 2),
         unit="mm",
-        uncertainty=round(slice_mm / 2, 2),
+        uncertainty=round(max(slice_mm / 2, stairs_mm), 2),
         where=f"{pit.endplate} endplate, {pit.area_mm2:.0f} mm2",
-        how="depth below the smooth surface of the rest of the endplate; the pit reaches cancellous bone",
+        how="depth below the smooth surface of the rest of the endplate; the pit reaches cancellous bone"
+        + drawn,
         evidence=evidence,
     )

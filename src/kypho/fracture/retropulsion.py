@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kypho.evidence import value
-from kypho.fracture.findings import Finding, graded, unknown
+from kypho.fracture.findings import Finding, State, unknown
 from kypho.fracture.walls import Wall
 
 __all__ = ["retropulsion", "retropulsion_finding"]
@@ -94,28 +94,45 @@ def _shape(wall: Wall, across_mm: float, share: NDArray) -> NDArray[np.float64] 
     return np.interp(share, own, curve - np.polyval(np.polyfit(own, curve, 1), own))
 
 
-def retropulsion_finding(wall: Wall, beside: Sequence[Wall], blocked: str) -> Finding:
-    """The wall's hump as a finding."""
-    evidence = ("fracture.retropulsion_mm", "fracture.uncertainty.retropulsion_mm")
+def retropulsion_finding(wall: Wall, beside: Sequence[Wall], blocked: str, stairs_mm: float = 0.0) -> Finding:
+    """The wall's hump as a finding.
+
+    Absent means none as large as `fracture.retropulsion_excluded_mm`; a smaller one hides in the uncertainty.
+
+    Args:
+        wall, beside: the posterior wall, and those of the levels next to it.
+        blocked: why the body's density cannot be read, or an empty string.
+        stairs_mm: step of a coarse label, as of `kypho.fracture.scan.stairs_mm`.
+    """
+    evidence = (
+        "fracture.retropulsion_mm",
+        "fracture.retropulsion_excluded_mm",
+        "fracture.uncertainty.retropulsion_mm",
+    )
     measured = retropulsion(wall, beside)
     if measured is None:
         return unknown("retropulsion", "mm", "posterior wall", "too little of the wall is seen", evidence)
     depth, up = measured
-    error = value("fracture.uncertainty.retropulsion_mm")
-    limit = value("fracture.retropulsion_mm")
-    near = (
-        f"; within {error:g} mm of the {limit:g} mm from which it counts"
-        if abs(depth - limit) < error
-        else ""
-    )
+    error = float(np.hypot(value("fracture.uncertainty.retropulsion_mm"), stairs_mm))
+    limit, excluded = value("fracture.retropulsion_mm"), value("fracture.retropulsion_excluded_mm")
+    state: State
+    if depth >= limit + stairs_mm:
+        state, said = "present", f"; within {error:.1f} mm of the {limit:g} mm from which it counts"
+        said = said if depth - limit < error else ""
+    elif blocked or depth + error >= excluded:
+        state, said = "not_assessable", f"; {blocked or f'one of {excluded:g} mm cannot be excluded'}"
+    else:
+        state, said = "absent", f"; absent means none of {excluded:g} mm or more"
+    if stairs_mm:
+        said += f"; the labels are drawn in steps of {stairs_mm:.1f} mm"
     against = "its own line and its neighbours' shape" if beside else "its own straight line"
     return Finding(
         factor="retropulsion",
-        state=graded(depth, limit, error if blocked else 0.0, 0.0),
+        state=state,
         value=round(depth, 2),
         unit="mm",
-        uncertainty=error,
+        uncertainty=round(error, 2),
         where=f"{up:+.0f} mm from the middle of the body",
-        how=f"hump of the wall over {against}, about the midline{near}",
+        how=f"hump of the wall over {against}, about the midline{said}",
         evidence=evidence,
     )

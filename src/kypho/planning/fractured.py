@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from kypho.anatomy import Side
 from kypho.evidence import value
 from kypho.fracture import Assessment
-from kypho.fracture.walls import Wall, openings
+from kypho.fracture.walls import Opening
 
 __all__ = ["SOUND", "Considerations", "Damage", "considerations_of"]
+
+SIDES: tuple[Side, Side] = ("left", "right")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,34 +79,40 @@ def _closed(assessment: Assessment) -> dict[Side, Damage]:
         return {}
     limit = float(value("fracture.pedicle.area_mm2"))
     found: dict[Side, Damage] = {}
-    for side in ("left", "right"):
-        wall = next((w for name, w in assessment.walls.items() if name.startswith(f"{side} pedicle")), None)
-        area = 0.0 if wall is None else _largest(wall)
-        if area >= limit:
+    for side in SIDES:
+        area = _largest(o for o in assessment.defects if o.wall.startswith(f"{side} pedicle"))
+        if area:
             found[side] = Damage(factor="pedicle_wall_defect", area_mm2=area, limit_mm2=limit)
     return found
 
 
 def _damaged(assessment: Assessment) -> dict[Side, Damage]:
-    """Sides of the body with an open wall; a hole on the midline favours neither."""
-    limit = float(value("fracture.wall.threshold_area_mm2"))
+    """Sides of the body with an open wall; a hole on the midline favours neither.
+
+    Only the openings behind a finding that is present are damage: the natural foramen of the vein beside
+    them, or a wall too thin to judge, is none.
+    """
     found: dict[Side, Damage] = {}
     if assessment.finding("cortical_defect").state == "present":
-        for side in ("left", "right"):
-            area = _largest(assessment.walls[side])
-            if area >= limit:
+        limit = float(value("fracture.cortex.threshold_area_mm2"))
+        for side in SIDES:
+            area = _largest(o for o in assessment.defects if o.wall == side)
+            if area:
                 found[side] = Damage(factor="cortical_defect", area_mm2=area, limit_mm2=limit)
     if assessment.finding("posterior_wall_defect").state == "present":
-        holes = openings(assessment.walls["posterior"])
-        beside = [h for h in holes if abs(h.across_mm) > h.width_mm / 2 and h.area_mm2 >= limit]
-        for hole in sorted(beside, key=lambda h: -h.area_mm2)[:1]:
+        behind = [o for o in assessment.defects if o.wall == "posterior"]
+        beside = [o for o in behind if abs(o.across_mm) > o.width_mm / 2]
+        hole = max(beside, key=lambda o: o.area_mm2, default=None)
+        if hole is not None:
             open_side: Side = "left" if hole.across_mm > 0 else "right"
+            limit = float(value("fracture.wall.threshold_area_mm2"))
             found[open_side] = Damage(factor="posterior_wall_defect", area_mm2=hole.area_mm2, limit_mm2=limit)
     return found
 
 
-def _largest(wall: Wall) -> float:
-    return max((hole.area_mm2 for hole in openings(wall)), default=0.0)
+def _largest(holes: Iterable[Opening]) -> float:
+    """Area in mm2 of the largest opening; 0 without any."""
+    return max((hole.area_mm2 for hole in holes), default=0.0)
 
 
 def _cleft(assessment: Assessment) -> NDArray[np.float64] | None:
