@@ -187,7 +187,10 @@ def _thickness(rows: list[Row], before: dict[str, Row], seeds: range) -> str:
         ("retropulsion where there is none", lambda g: _false(without(g, "retropulsion_mm"), "retropulsion")),
     ]
     body = [[name, *(measure(g) for g in groups)] for name, measure in lines]
-    out = ["## Virtual fractures", f"Synthetic. Combinations drawn from seeds {seeds.start} to {seeds.stop - 1}, over all whole levels."]
+    out = [
+        "## Virtual fractures",
+        f"Synthetic. Combinations drawn from seeds {seeds.start} to {seeds.stop - 1}, over all whole levels.",
+    ]
     out.append(_table(["", *(f"{s:g} mm slices" for s in steps), "all"], body))
     out.append(
         "A body differs from the mean of its neighbours by some percent before it breaks. The first line "

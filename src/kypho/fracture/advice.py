@@ -14,7 +14,7 @@ Topic = Literal["needle", "dose", "cement", "imaging"]
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """One consequence: for what, because of which factor, in words; the factor's finding names the evidence."""
+    """One consequence: for what, because of which factor, in words; its finding names the evidence."""
 
     topic: Topic
     factor: str
