@@ -164,7 +164,7 @@ def needle(vertebra: Vertebra, random: np.random.Generator) -> NeedleLineMm:
 @cache
 def trial_key() -> str:
     """What decides a case besides its number; rows of another key are not mixed in."""
-    return inputs_hash({"trial": 2, "grid_mm": GRID_MM, "sizes": SIZES_ML})[:16]
+    return inputs_hash({"trial": 3, "grid_mm": GRID_MM, "sizes": SIZES_ML})[:16]
 
 
 def hits(rows: list[Row], arm: str, threshold_ml: float, routes: Iterable[str] = ROUTES) -> NDArray[np.int64]:

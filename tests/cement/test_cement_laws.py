@@ -17,6 +17,7 @@ from kypho.cement import (
     inflate,
     inject,
 )
+from kypho.cement.compartments import CODES
 from kypho.cement.validation.rig import newtonian
 from kypho.errors import NotFiniteError, SettingsError
 from kypho.space import Grid
@@ -191,6 +192,76 @@ def test_the_balloon_makes_a_cavity_of_its_volume_in_a_compacted_rim():
     assert opened.field.permeability_m2[0][rim].max() < 3e-8
 
 
+def _body(n: int = 25) -> BoneField:
+    """Soft bone between two spaces of the canal, 10 mm from its middle on the left and on the right."""
+    field = box(n)
+    region = field.region.copy()
+    region[..., :3] = region[..., -3:] = CODES["canal_epidural"]
+    return replace(field, region=region, porosity=np.full(field.grid.shape, 0.92, np.float32))
+
+
+@pytest.mark.parametrize(("name", "into_rim", "out_ml"), [("low", 0.1, 0.01), ("high", 0.04, 1e-6)])
+@pytest.mark.parametrize("x_mm", [0.0, 4.0])
+def test_a_cavity_fills_before_cement_leaves_the_bone(name, into_rim, out_ml, x_mm):
+    """Wherever in the void the cement comes out; runny cement presses hardly more than the marrow holds."""
+    opened = inflate(_body(), np.zeros(3), 2.0)
+    result = run(opened.field, 0.8 * opened.cavity_ml, fluid=cement(name), tip=(x_mm, 0.0, 0.0))
+    amount = np.asarray(result.cement.array)
+    # What enters the rim is a part of one cell of the cavity's stepped edge, where the pool touches it.
+    assert amount[~opened.field.mask("cavity")].sum() * 1e-3 < into_rim * opened.cavity_ml
+    # Half of what a thin CT shows; thick cement's pool leaves but the front's foot.
+    assert sum(leaked[-1] for leaked in result.leaked_ml.values()) < out_ml
+
+
+def test_a_cavity_is_as_open_as_it_is_wide():
+    """A ball of 1.6 mL is 14.5 mm wide: ``d^2 / 32``, give or take the cells that its edge rounds to."""
+    opened = inflate(_body(), np.zeros(3), 2.0)
+    width = 2 * np.cbrt(3 * opened.cavity_ml / (4 * np.pi)) * 1e-2
+    k = opened.field.permeability_m2[0][opened.field.mask("cavity")]
+    assert np.sqrt(32 * k.max()) == pytest.approx(width, abs=1.5e-3)
+
+
+def test_an_intact_rim_lowers_the_leak_of_what_goes_beyond_the_cavity():
+    tip = (3.0, 0.0, 0.0)
+    plain = run(_body(), 3.0, tip=tip)
+    held = run(inflate(_body(), np.zeros(3), 2.0).field, 3.0, tip=tip)
+    assert held.leaked_ml["canal_epidural"][-1] < 0.5 * plain.leaked_ml["canal_epidural"][-1]
+
+
+def test_the_balloon_keeps_off_the_walls_and_off_what_lies_behind_them():
+    opened = inflate(_body(), np.array([6.0, 0.0, 0.0]), 3.0)
+    at = np.argwhere(opened.field.mask("cavity"))[:, 2]
+    # The surface lies between columns 21 and 22: a margin of 2 mm leaves columns 20 and 21.
+    assert at.max() == 19
+    with pytest.raises(SettingsError, match="under the bone's surface"):
+        inflate(_body(), np.array([9.0, 0.0, 0.0]), 1.0)
+
+
+def test_a_balloon_without_room_is_limited():
+    field = _body()
+    region = field.region.copy()
+    region[:7] = region[-7:] = region[:, :7] = region[:, -7:] = CODES["cortex"]
+    region[:5] = region[-5:] = region[:, :5] = region[:, -5:] = CODES["paravertebral"]
+    opened = inflate(replace(field, region=region), np.zeros(3), 6.0)
+    assert opened.limited
+    assert opened.inflated_ml < 11 * 11 * 15 * 1e-3 + 1e-9
+
+
+@pytest.mark.parametrize("wall_m2", [0.0, 1e-13])
+def test_a_wall_beside_the_tip_does_not_pass_for_back_pressure(wall_m2):
+    """Half of space is closed: the same flow has half the room, whether or not the wall leaks a little."""
+    settings = replace(DRY, marrow_yield_pa=0.0, shear=False)
+    field = box()
+    k = field.permeability_m2.copy()
+    k[..., 11:] = wall_m2
+    open_kpa = run(field, 1.0, fluid=newtonian(100.0), settings=settings).tip_kpa[-1]
+    beside = run(replace(field, permeability_m2=k), 1.0, fluid=newtonian(100.0), settings=settings).tip_kpa[
+        -1
+    ]
+    # Twice for the wall at the tip itself; the tip's cell lies half a cell before it.
+    assert 1.2 < beside / open_kpa < 2.1
+
+
 def test_the_balloon_stops_where_its_pressure_cannot_crush_the_bone():
     hard = inflate(box(31), np.zeros(3), 2.0)  # a fifth of it is bone: four times the reference's strength
     assert hard.limited
@@ -237,6 +308,14 @@ def test_needle_where_nothing_flows_is_refused():
     k[:, 10, 10, 10] = 0
     with pytest.raises(SettingsError, match="no cement can flow"):
         run(replace(field, permeability_m2=k))
+
+
+def test_a_needle_in_the_shell_is_refused():
+    field = box()
+    region = field.region.copy()
+    region[10, 10, 10] = CODES["endplate"]
+    with pytest.raises(SettingsError, match="shell"):
+        run(replace(field, region=region))
 
 
 def test_a_field_with_nan_is_refused():

@@ -1,5 +1,6 @@
 """What damage and needles open in a real vertebra's field."""
 
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -7,12 +8,14 @@ import numpy as np
 import pytest
 
 from kypho.anatomy import build_vertebra
+from kypho.case.rehearse_needles import drilled
+from kypho.case.rehearse_settings import NeedleLineMm
 from kypho.cement.compartments import CODES
 from kypho.cement.vertebra import Track, vertebra_field
 from kypho.errors import SettingsError
 from kypho.evidence import value
 from kypho.formats import read_ct, read_labels
-from kypho.space import Volume
+from kypho.space import Volume, sample_at
 
 GRID_MM = 1.0
 
@@ -87,6 +90,18 @@ def test_defects_open_the_shell_only_and_a_cleft_is_a_void(vertebra):
     assert np.array_equal(hollow.mask("cleft"), plain.mask("cancellous", "basivertebral"))
     assert np.all(hollow.porosity[hollow.mask("cleft")] == 1)
     assert hollow.void_ml > plain.void_ml
+
+
+@pytest.mark.parametrize("back_mm", [0.0, 6.0, 12.0])
+def test_a_kyphoplasty_is_drilled_to_the_front_wherever_the_cannula_stopped(vertebra, needle, back_mm):
+    line = NeedleLineMm(entry_mm=needle[0], tip_mm=needle[1], outer_mm=3.2, bore_mm=2.4)
+    made = drilled(vertebra, replace(line, tip_mm=line.point(back_mm)))
+    way = (line.tip_mm - line.entry_mm) / np.linalg.norm(line.tip_mm - line.entry_mm)
+    np.testing.assert_allclose(np.cross(made.tip_mm - line.entry_mm, way), 0, atol=1e-9)
+    stop = value("plan.depth.guide_wire_stop_mm")
+    # A step of the search, and what a voxel rounds.
+    assert sample_at(vertebra.bone_mm, made.tip_mm + (stop - 0.5) * way, outside=-1.0) > 0
+    assert sample_at(vertebra.bone_mm, made.tip_mm + (stop + 0.5) * way, outside=-1.0) < 0
 
 
 @pytest.mark.parametrize("bad", [{"radius_mm": 0.0}, {"drawn_back_mm": -1.0}, {"tip_mm": np.zeros(3)}])

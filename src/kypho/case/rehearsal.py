@@ -10,7 +10,7 @@ import numpy as np
 
 from kypho.anatomy import Vertebra, build_vertebra
 from kypho.case.rehearsal_members import MemberFile
-from kypho.case.rehearse_needles import Lines, planned_needles, require_in_bone
+from kypho.case.rehearse_needles import Lines, drilled, planned_needles, require_in_bone
 from kypho.case.rehearse_settings import NeedleLineMm, RehearseSettings, Scenario
 from kypho.cement import BoneField, Inflation, Needle, Rehearsal, Settings, cement, inflate, inject
 from kypho.cement.compartments import CODES, INSIDE, ROUTES
@@ -151,10 +151,7 @@ def rehearse_vertebra(
     for used in lines:
         require_in_bone(vertebra, used)
     with step("injection"):
-        done = tuple(
-            _scenario(vertebra, used, scenario, settings.grid_mm, damage)
-            for used, scenario in zip(lines, settings.scenarios, strict=True)
-        )
+        done, failed = _scenarios(vertebra, lines, settings, damage)
     ensemble, resumed = None, 0
     if settings.members:
         with step("ensemble"):
@@ -180,7 +177,7 @@ def rehearse_vertebra(
         scenarios=done,
         ensemble=ensemble,
         resumed=resumed,
-        notes=notes,
+        notes=(*notes, *failed),
     )
 
 
@@ -193,9 +190,9 @@ def prepared(
 ) -> tuple[BoneField, tuple[Inflation, ...], tuple[Needle, ...]]:
     """The bone as the cement meets it, with the balloons inflated and taken out, and where cement leaves.
 
-    PVP: the cannula lies in place and cement leaves its tip. PKP: the cannula is drawn back by two
-    half balloons, which leaves an open channel; a balloon opens a cavity around it at every needle, and
-    cement leaves in its middle.
+    PVP: the cannula lies in place and cement leaves its tip. PKP: a drill goes on to the front of the body
+    and the cannula ends two half balloons behind it, which leaves an open channel; a balloon opens a cavity
+    around its middle at every needle, and cement leaves there.
     """
     holes = {} if damage is None else {"defects": damage.walls, "cleft": damage.cleft}
     if scenario.procedure == "pvp":
@@ -204,6 +201,7 @@ def prepared(
         )
         return field, (), tuple(line.needle() for line in lines)
     back = value("cement.balloon.back_mm")
+    lines = tuple(drilled(vertebra, line) for line in lines)
     tracks = tuple(line.track(drawn_back_mm=2 * back) for line in lines)
     field = vertebra_field(vertebra, grid_mm=grid_mm, tracks=tracks, **holes)
     volume = min(
@@ -216,6 +214,24 @@ def prepared(
         field = opened.field
         inflations.append(opened)
     return field, tuple(inflations), tuple(line.needle(back) for line in lines)
+
+
+def _scenarios(
+    vertebra: Vertebra,
+    lines: list[tuple[NeedleLineMm, ...]],
+    settings: RehearseSettings,
+    damage: DamageRegions | None,
+) -> tuple[tuple[RehearsedScenario, ...], list[str]]:
+    """All that can be rehearsed, and why others cannot; without the first there is nothing to compare."""
+    done, failed = [], []
+    for used, scenario in zip(lines, settings.scenarios, strict=True):
+        try:
+            done.append(_scenario(vertebra, used, scenario, settings.grid_mm, damage))
+        except SettingsError as error:
+            if not done:
+                raise
+            failed.append(f"NOT REHEARSED: {scenario.name}: {error}")
+    return tuple(done), failed
 
 
 def _scenario(
@@ -235,7 +251,7 @@ def _scenario(
         )
     return RehearsedScenario(
         scenario=scenario,
-        lines=lines,
+        lines=lines if scenario.procedure == "pvp" else tuple(drilled(vertebra, n) for n in lines),
         bone=field,
         result=result,
         inflations=inflations,

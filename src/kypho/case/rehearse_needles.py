@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,10 @@ from kypho.planning.devices import device
 from kypho.planning.fractured import considerations_of
 from kypho.space import sample_at
 
-__all__ = ["Lines", "given_needles", "needles_of_plan", "planned_needles", "require_in_bone"]
+__all__ = ["Lines", "drilled", "given_needles", "needles_of_plan", "planned_needles", "require_in_bone"]
+
+DRILL_REACH_MM = 60.0  # numerics: longer than any vertebral body is deep
+DRILL_STEP_MM = 0.25  # numerics: a fraction of the finest cells
 
 Lines = Callable[[Strategy], tuple[tuple[NeedleLineMm, ...], str]]
 """Strategy to its cannulas and a note on where they come from."""
@@ -127,6 +131,21 @@ def planned_needles(
         return lines, f"needles planned here: {best.strategy.replace('_', ' ')}, {best.route}, {standing}"
 
     return chosen
+
+
+def drilled(vertebra: Vertebra, line: NeedleLineMm) -> NeedleLineMm:
+    """The way of a kyphoplasty's drill: on along the cannula, up to the margin before it leaves the bone.
+
+    A cannula whose tip lies nearer than the margin to the surface ahead is not drilled further.
+    """
+    way = line.tip_mm - line.entry_mm
+    ahead = np.arange(0.0, DRILL_REACH_MM, DRILL_STEP_MM)
+    points = line.tip_mm + ahead[:, None] * way / np.linalg.norm(way)
+    out = np.nonzero(sample_at(vertebra.bone_mm, points, outside=-1.0) <= 0)[0]
+    if not len(out):
+        return line
+    further = max(float(ahead[out[0]]) - value("plan.depth.guide_wire_stop_mm"), 0.0)
+    return replace(line, tip_mm=line.point(-further))
 
 
 def require_in_bone(vertebra: Vertebra, lines: Sequence[NeedleLineMm]) -> None:

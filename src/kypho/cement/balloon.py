@@ -1,8 +1,10 @@
 """The balloon of kyphoplasty: a cavity, a compacted rim, restored height; deflate, then fill.
 
 The balloon grows where the bone is weakest: cells are taken in order of ``distance * (BV/TV)`` from its
-centre until the inflated volume or the pressure limit is reached, so a homogeneous bone gives a ball. The
-solid that was in the cavity is pressed into the rim, whose permeability falls with its new bone volume.
+centre until the inflated volume or the pressure limit is reached, so a homogeneous bone gives a ball. It is
+stopped short of the walls, as on the fluoroscope: a cavity up to the shell would have no rim there, and one
+in the mouth of the basivertebral veins would lead the cement straight to the canal. The solid that was in
+the cavity is pressed into the rim, whose permeability falls with its new bone volume.
 """
 
 from __future__ import annotations
@@ -12,13 +14,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from edt import edt
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import label
 
 from kypho.cement.bone import BoneField, permeability
-from kypho.cement.compartments import CODES
+from kypho.cement.compartments import CODES, INSIDE
 from kypho.errors import SettingsError
 from kypho.evidence import value
 
 __all__ = ["Inflation", "inflate"]
+
+WALLS = ("cortex", "endplate", "posterior_elements", "cannula")
+"""Regions of the bone that no cement fills; what is neither these nor a void lies outside."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,7 +37,7 @@ class Inflation:
         inflated_ml: largest volume of the balloon.
         pressure_kpa: highest pressure, from the bone crushed (unconfirmed law).
         height_gain_mm: restored height (unconfirmed law).
-        limited: True if the pressure limit stopped the balloon early.
+        limited: True if the pressure limit or the walls stopped the balloon early.
     """
 
     field: BoneField
@@ -54,23 +60,21 @@ def inflate(
         max_pressure_kpa: the balloon stops growing here.
 
     Raises:
-        SettingsError: volume not positive, above the largest balloon, or centre outside cancellous bone.
+        SettingsError: volume not positive, above the largest balloon, or centre outside cancellous bone or
+            nearer to a wall than the margin.
     """
     largest = value("cement.balloon.max_volume_ml")
     if not 0 < volume_ml <= largest:
         raise SettingsError(f"balloon volume {volume_ml} mL is not within 0 to {largest} mL; correct it")
     limit = value("cement.balloon.max_pressure_kpa") if max_pressure_kpa is None else max_pressure_kpa
     room = field.mask("cancellous", "basivertebral", "cleft", "track", "channel")
-    index = np.rint(field.grid.to_index(centre_mm)).astype(int)
-    if np.any(index < 0) or np.any(index >= field.grid.shape) or not room[tuple(index)]:
-        raise SettingsError(
-            f"balloon centre {np.round(np.asarray(centre_mm), 1)} lies outside cancellous bone; move it"
-        )
+    reach = _reach(field, room, np.asarray(centre_mm, dtype=float))
     solid = 1 - field.porosity
     pressure = value("cement.balloon.bone_kpa") * (solid / value("cement.permeability_reference_bvtv")) ** 2
-    order = _growth_order(field, np.asarray(centre_mm, dtype=float), solid, room)
+    order = _growth_order(field, np.asarray(centre_mm, dtype=float), solid, reach)
     cell_ml = field.grid.voxel_mm3 * 1e-3
-    wanted = order[: round(volume_ml / cell_ml)]
+    asked = max(round(volume_ml / cell_ml), 1)
+    wanted = order[:asked]
     felt = np.maximum.accumulate(_smooth(pressure.ravel()[wanted]))
     grown = wanted[: max(int(np.searchsorted(felt, limit)), 1)]
     kept = grown[: max(int(len(grown) * (1 - value("cement.balloon.deflation_loss"))), 1)]
@@ -82,8 +86,30 @@ def inflate(
         inflated_ml=len(grown) * cell_ml,
         pressure_kpa=float(felt[len(grown) - 1]),
         height_gain_mm=len(grown) * cell_ml * value("cement.balloon.height_gain_mm_per_ml"),
-        limited=len(grown) < len(wanted),
+        limited=len(grown) < asked,
     )
+
+
+def _reach(field: BoneField, room: NDArray[np.bool_], centre_mm: NDArray) -> NDArray[np.bool_]:
+    """Cells of `room` that a balloon at this centre can take: clear of every wall, and one piece."""
+    where = f"balloon centre {np.round(centre_mm, 1).tolist()} (LPS mm)"
+    index = np.rint(field.grid.to_index(centre_mm)).astype(int)
+    if np.any(index < 0) or np.any(index >= field.grid.shape) or not room[tuple(index)]:
+        raise SettingsError(f"{where} lies outside cancellous bone; move the needle's tip deeper")
+    bone = field.mask(*INSIDE, *WALLS)
+    margin = value("balloon.wall_margin_mm")
+    if bone.all():
+        return room
+    # Distances run between centres of cells, and the surface lies half a cell before the first outside.
+    spacing = tuple(float(s) for s in field.grid.spacing_mm)
+    depth = edt(bone, anisotropy=spacing) - 0.5 * min(spacing)
+    pieces, _ = label(room & (depth >= margin))
+    if pieces[tuple(index)] == 0:
+        raise SettingsError(
+            f"{where} lies {float(depth[tuple(index)]):.1f} mm under the bone's surface, within the "
+            f"{margin:g} mm that a balloon keeps from any wall; move the needle"
+        )
+    return np.asarray(pieces == pieces[tuple(index)])
 
 
 def _growth_order(
@@ -116,6 +142,8 @@ def _compact(field: BoneField, cavity: NDArray[np.bool_], room: NDArray[np.bool_
         k[:, rim] *= ratio
         porosity[rim] = 1 - after
     porosity[cavity] = 1.0
-    k[:, cavity] = value("cement.balloon.cavity_permeability_m2")
+    # A void is as open as it is wide: a tube of diameter d has permeability d^2 / 32.
+    width_m = 2e-3 * float(edt(cavity, anisotropy=spacing).max())
+    k[:, cavity] = width_m**2 / 32
     region[cavity] = CODES["cavity"]
     return replace(field, porosity=porosity, permeability_m2=k, region=region)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kypho.cement.bone import BoneField
 from kypho.cement.cannula import Cannula, cannula
+from kypho.cement.compartments import CODES
 from kypho.cement.marrow import marrow_yield_pa
 from kypho.errors import SettingsError
 from kypho.evidence import value
@@ -32,7 +33,7 @@ class Needle:
         """Index of the cell that holds the tip.
 
         Raises:
-            SettingsError: the tip lies outside the box or where no cement can flow.
+            SettingsError: the tip lies outside the box, in the bone's shell or where no cement can flow.
         """
         index = np.rint(bone.grid.to_index(self.tip_mm)).astype(int)
         where = np.round(np.asarray(self.tip_mm, dtype=float), 1).tolist()
@@ -44,6 +45,11 @@ class Needle:
         if bone.porosity[cell] == 0 or bone.permeability_m2[(slice(None), *cell)].max() == 0:
             raise SettingsError(
                 f"needle tip {where} lies where no cement can flow; move it into cancellous bone"
+            )
+        if bone.region[cell] in (CODES["cortex"], CODES["endplate"]):
+            raise SettingsError(
+                f"needle tip {where} lies in the bone's shell, {max(bone.grid.spacing_mm):g} mm cells; "
+                "move it deeper or take finer cells"
             )
         return cell
 

@@ -27,16 +27,20 @@ def tip_kpa(
     viscosity_pa_s: NDArray,
     permeability_m2: NDArray,
 ) -> float:
-    """Pressure at the bore's radius, from the cells around the tip's cell (see `EDGE_RADIUS`)."""
+    """Pressure at the bore's radius, from the cells around the tip's cell (see `EDGE_RADIUS`).
+
+    Cells count by their permeability: nothing flows into steel or a wall beside the tip, and what it takes
+    from the tip's surroundings leaves the flow that much less room.
+    """
     around = np.clip(np.asarray(cell) + EDGES, 0, np.asarray(pressure_pa.shape) - 1)
     cells = tuple(around.T)
-    wet = permeability_m2[cells] > 0
-    if not wet.any():
+    k = permeability_m2[cells]
+    if not k.any():
         return float(pressure_pa[cell]) * 1e-3
-    resistance = float(np.mean(viscosity_pa_s[cells][wet] / permeability_m2[cells][wet]))
+    resistance = float(np.average(viscosity_pa_s[cells], weights=k) / k.mean())
     bore = bore_mm * 1e-3 / 2
     drop = flow_m3_s * resistance / (4 * np.pi) * (1 / bore - 1 / (EDGE_RADIUS * cell_m))
-    return (float(pressure_pa[cells][wet].mean()) + drop) * 1e-3
+    return (float(np.average(pressure_pa[cells], weights=k)) + drop) * 1e-3
 
 
 def held_share(
