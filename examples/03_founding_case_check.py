@@ -15,7 +15,8 @@ from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 
-from kypho.case.leakage import LeakageResult, check_case, write_leakage
+from kypho.case.leakage import LeakageResult, check_case
+from kypho.case.leakage_files import write_leakage
 from kypho.case.leakage_document import LeakageDocument
 from kypho.formats import read_ct, read_labels, write_nifti
 from kypho.leakage.synthetic import SyntheticSite, synthetic_site

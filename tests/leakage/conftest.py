@@ -8,20 +8,27 @@ from pathlib import Path
 
 import pytest
 
+from kypho.anatomy import Labels
 from kypho.formats import read_ct, read_labels
 from kypho.leakage import Leakage, check_leakage
 from kypho.leakage.synthetic import SyntheticSite, synthetic_site
 from kypho.phantoms.postop import Leak, PostopPhantom, PostopRecipe
 from kypho.phantoms.xray_ct import Scanner
+from kypho.space import Volume
 
 SAMPLE = Path(str(files("kypho.formats").joinpath("sample")))
 
 
 @pytest.fixture(scope="session")
-def site() -> SyntheticSite:
+def chest() -> tuple[Volume, Labels]:
+    """The bundled CT and its labels."""
     ct = read_ct(SAMPLE / "t5-t9_ct.nii.gz").volume
-    labels = read_labels(SAMPLE / "t5-t9_labels.nii.gz", ct=ct).labels
-    return synthetic_site(ct, labels, "T7", None)
+    return ct, read_labels(SAMPLE / "t5-t9_labels.nii.gz", ct=ct).labels
+
+
+@pytest.fixture(scope="session")
+def site(chest) -> SyntheticSite:
+    return synthetic_site(*chest, "T7", None)
 
 
 @pytest.fixture(scope="session")

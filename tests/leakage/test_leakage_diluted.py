@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from kypho.anatomy import build_vertebra
 from kypho.leakage import check_leakage
 
 RADIUS_MM = 7.0
@@ -33,3 +34,22 @@ def test_a_thin_dense_place_is_no_cement(site):
     """A bone island or a calcified rim of 2 mm is as dense, but has no core."""
     ct, _ = with_ball(site.ct, site.vertebra, 1900, 2.0)
     assert check_leakage(ct, site.labels, site.vertebra).cement_ml.value == 0
+
+
+@pytest.mark.parametrize("ball_hu", [1000, 1200])
+def test_cement_as_faint_as_cortex_is_doubtful_and_not_absent(site, ball_hu):
+    """No limit tells it from sclerosis; its rim is cut at a fixed HU, hence the wide bound."""
+    ct, true_ml = with_ball(site.ct, site.vertebra, ball_hu, RADIUS_MM)
+    found = check_leakage(ct, site.labels, site.vertebra)
+    assert found.cement_ml.value == 0
+    assert found.dense_body_ml == pytest.approx(true_ml, rel=0.3)
+    assert any(a.evidence == "leak.faint_hu" for a in found.actions)
+
+
+@pytest.mark.parametrize("level", ["T5", "T6", "T7", "T8", "T9", "T10"])
+def test_no_intact_body_is_doubtful(chest, level):
+    """T6 to T9 of this patient carry sclerotic osteophytes of up to 700 HU and more."""
+    ct, labels = chest
+    found = check_leakage(ct, labels, build_vertebra(ct, labels, level))
+    assert found.dense_body_ml == 0
+    assert found.cement_ml.value == 0

@@ -5,29 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kypho.anatomy import Labels, Vertebra, build_vertebra
 from kypho.anatomy.rigid import Rigid, move_labels, move_vertebra
-from kypho.case.folder import case_folder, write_json, write_volume
-from kypho.case.leakage_dicom import write_dicom
-from kypho.case.leakage_document import LeakageDocument, leakage_document
 from kypho.case.leakage_heights import Heightening, compare_heights
 from kypho.case.leakage_plan import PlanAgreement, PlannedCase, compare_plan
-from kypho.case.manifest import manifest
-from kypho.case.mri import MriCase, MriEntry, MriFit, fit_mri, mri_entry, mri_hashes
+from kypho.case.mri import MriCase, MriEntry, MriFit, fit_mri, mri_entry
 from kypho.errors import InputError, LevelError
 from kypho.evidence import value
 from kypho.formats import CtInput, LabelsInput
 from kypho.leakage import Leakage, check_leakage
 from kypho.leakage.mend import mend_level
 from kypho.leakage.register import register_vertebra
-from kypho.space import resample
 
-__all__ = ["METAL_NUMBER", "LeakageResult", "check_case", "write_leakage"]
+__all__ = ["METAL_NUMBER", "LeakageResult", "Stepper", "check_case"]
 
 Stepper = Callable[[str], AbstractContextManager[None]]
 
@@ -48,6 +42,8 @@ class LeakageResult:
         mri_fit: where the level lies on it.
         plan: the operation against the plan and the rehearsal; None without one.
         heights: body before and after; None without the CT before the operation.
+        dense_body_ml: a dense place in the body that may be faint cement, where no cement is certain and the
+            level was treated; 0 without.
         notes: one sentence each.
     """
 
@@ -59,6 +55,7 @@ class LeakageResult:
     mri_fit: MriFit | None
     plan: PlanAgreement | None
     heights: Heightening | None
+    dense_body_ml: float
     notes: tuple[str, ...]
 
 
@@ -115,19 +112,16 @@ def check_case(
             numbers = move_labels(numbers, motion, ct.volume.grid)
         notes += (f"vertebra carried over from the pre-operative CT (correlation {similarity:.2f})",)
     result = check_leakage(ct.volume, numbers, vertebra, timer=step)
-    if not expect_no_cement and result.inside.ml.value < value("leak.other_level_ml") / 2:
-        _require_no_other_level(ct, numbers, level)
-    if result.cement_ml.value == 0:
-        if before is not None and _dense_ml(before, labels.labels, level) > value("leak.other_level_ml"):
-            raise InputError(
-                f"cement at {level} on the CT given as --preop and none on the other; give the CT after the "
-                "operation first and the one before it as --preop"
-            )
-        if not expect_no_cement:
-            notes += (
-                f"no cement found at {level}: this looks like a CT before the operation or of another level; "
-                "--expect-no-cement takes it as it is",
-            )
+    doubtful_ml = 0.0 if expect_no_cement else result.dense_body_ml
+    if not expect_no_cement and doubtful_ml == 0:
+        notes += _without_cement(result, ct, numbers)
+    if before is not None and result.cement_ml.value == 0:
+        _require_right_order(before, labels.labels, level)
+    if result.dense_body_ml > 0:
+        notes += (
+            f"doubtful: dense body of {result.dense_body_ml:.1f} mL at {level}, cement of low contrast or "
+            "sclerosis; compare with the CT before the operation",
+        )
     if before is not None:
         with step("heights"):
             heights = compare_heights(before.volume, labels.labels, first_frame, ct.volume, result)
@@ -144,6 +138,7 @@ def check_case(
         mri_fit=fit,
         plan=None if planned is None else _against_plan(result, planned, ct, before, motion),
         heights=heights,
+        dense_body_ml=doubtful_ml,
         notes=notes,
     )
 
@@ -183,6 +178,31 @@ def _dense_ml(ct: CtInput, labels: Labels, level: str) -> float:
     return float(np.count_nonzero(dense) * ct.volume.grid.voxel_mm3 / 1000)
 
 
+def _require_right_order(before: CtInput, labels: Labels, level: str) -> None:
+    """Raise InputError if the CT before the operation holds the cement."""
+    if _dense_ml(before, labels, level) > value("leak.other_level_ml"):
+        raise InputError(
+            f"cement at {level} on the CT given as --preop and none on the other; give the CT after the "
+            "operation first and the one before it as --preop"
+        )
+
+
+def _without_cement(result: Leakage, ct: CtInput, labels: Labels) -> tuple[str, ...]:
+    """The note on a level without any cement.
+
+    Raises:
+        LevelError: another level holds it.
+    """
+    if result.inside.ml.value < value("leak.other_level_ml") / 2:
+        _require_no_other_level(ct, labels, result.level)
+    if result.cement_ml.value > 0:
+        return ()
+    return (
+        f"no cement found at {result.level}: this looks like a CT before the operation or of another level; "
+        "--expect-no-cement takes it as it is",
+    )
+
+
 def _require_no_other_level(ct: CtInput, labels: Labels, level: str) -> None:
     """Raise LevelError if another vertebra of the labels is full of cement and this one is not."""
     limit = value("leak.other_level_ml")
@@ -191,46 +211,3 @@ def _require_no_other_level(ct: CtInput, labels: Labels, level: str) -> None:
         raise LevelError(
             f"no cement inside {level}, but in {', '.join(others)}; choose with --level {others[0]}"
         )
-
-
-def write_leakage(
-    result: LeakageResult,
-    out: Path,
-    timings_s: dict[str, float],
-    step: Stepper,
-    render: Callable[[LeakageResult, LeakageDocument, Path], None],
-    *,
-    keep_identity: bool = False,
-) -> LeakageDocument:
-    """Write the case folder: all files or none.
-
-    leakage.json, cement.nii.gz, report.html with its figures, and for DICOM input cement.seg.dcm and
-    leakage.sr.dcm.
-
-    Raises:
-        OutputError: the folder cannot be written.
-    """
-    beside = mri_hashes(result.mri_fit.case if result.mri_fit else None)
-    with case_folder(out) as staging:
-        document = leakage_document(result, timings_s)
-        with step("report"):
-            render(result, document, staging)
-        with step("files"):
-            write_json(staging / "leakage.json", document.model_dump(mode="json", by_alias=True))
-            cement = resample(result.leakage.cement_map, result.ct.volume.grid)
-            write_volume(staging / "cement.nii.gz", cement)
-            if result.ct.sources and cement.array.any():
-                write_dicom(result.leakage, cement, result.ct, staging, keep_identity=keep_identity)
-        write_json(
-            staging / "manifest.json",
-            manifest(
-                command="check",
-                inputs={"ct": result.ct.sha256, "labels": result.labels.sha256, **beside},
-                settings={"level": result.leakage.level},
-                timings_s=timings_s,
-                outputs=[p for p in staging.rglob("*") if p.is_file()],
-                folder=staging,
-                notes=result.notes,
-            ),
-        )
-    return document

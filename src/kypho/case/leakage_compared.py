@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from kypho.case.document import Part, Point
 from kypho.case.leakage_heights import Heightening
 from kypho.case.leakage_plan import PlanAgreement
 
@@ -18,21 +19,15 @@ __all__ = [
     "plan_entry",
 ]
 
-Point = tuple[float, float, float]
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TargetEntry(_Model):
+class TargetEntry(Part):
     """A planned target on this CT and how near the cement came."""
 
     target_lps_mm: Point
     gap_mm: float = Field(description="to the nearest cement inside the bone; 0 where the target lies in it")
 
 
-class FieldEntry(_Model):
+class FieldEntry(Part):
     """Cement found against cement rehearsed."""
 
     dice: float
@@ -42,7 +37,7 @@ class FieldEntry(_Model):
     rehearsed_ml: float
 
 
-class SpaceEntry(_Model):
+class SpaceEntry(Part):
     """One space around the bone."""
 
     space: str
@@ -51,7 +46,7 @@ class SpaceEntry(_Model):
     found_ml: float
 
 
-class PlanEntry(_Model):
+class PlanEntry(Part):
     """The operation against the plan and the rehearsal."""
 
     aligned: str = Field(description="how the plan was brought onto this CT")
@@ -65,7 +60,7 @@ class PlanEntry(_Model):
     spaces: list[SpaceEntry]
 
 
-class SiteEntry(_Model):
+class SiteEntry(Part):
     """Height at one site; null where not assessable, with the reason."""
 
     site: str
@@ -75,7 +70,7 @@ class SiteEntry(_Model):
     reason: str
 
 
-class HeightsEntry(_Model):
+class HeightsEntry(Part):
     """The treated body on both CTs."""
 
     sites: list[SiteEntry]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from kypho.case.document import USE, Part, Point
+from kypho.case.leakage import LeakageResult
 from kypho.case.leakage_compared import HeightsEntry, PlanEntry, heights_entry, plan_entry
 from kypho.case.mri import MriEntry
 from kypho.evidence import all_records
 from kypho.leakage import Interval
-
-if TYPE_CHECKING:
-    from kypho.case.leakage import LeakageResult
+from kypho.leakage.actions import Action, most_urgent_first, mri_actions
 
 __all__ = [
     "ActionEntry",
@@ -26,14 +26,8 @@ __all__ = [
     "leakage_document",
 ]
 
-Point = tuple[float, float, float]
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Bounds(_Model):
+class Bounds(Part):
     """A value with the bounds that fit the image almost as well."""
 
     value: float
@@ -41,7 +35,7 @@ class Bounds(_Model):
     high: float
 
 
-class PartEntry(_Model):
+class PartEntry(Part):
     """One part of the cement outside the vertebra; `likely_route` stands where the margin is too small."""
 
     id: int
@@ -58,7 +52,7 @@ class PartEntry(_Model):
     label: int
 
 
-class SliceEntry(_Model):
+class SliceEntry(Part):
     """One axial slice of the canal."""
 
     index: int
@@ -71,7 +65,7 @@ class SliceEntry(_Model):
     readable: bool
 
 
-class CanalEntry(_Model):
+class CanalEntry(Part):
     """The canal of the level."""
 
     found: bool
@@ -88,7 +82,7 @@ class CanalEntry(_Model):
     slices: list[SliceEntry]
 
 
-class InsideEntry(_Model):
+class InsideEntry(Part):
     """Cement inside the vertebra."""
 
     ml: Bounds
@@ -100,8 +94,12 @@ class InsideEntry(_Model):
     inferior_contact: bool | None
 
 
-class QualityEntry(_Model):
-    """How far the scan can be read."""
+class QualityEntry(Part):
+    """How far the scan can be read.
+
+    dense_body_ml is a compact dense place in a body without certain cement: faint cement or sclerosis. With
+    one, `readable` is false, for a leak of such cement would not be seen.
+    """
 
     readable: bool
     unreadable_slices: list[int]
@@ -111,13 +109,14 @@ class QualityEntry(_Model):
     seed_hu: float
     saturation_hu: float
     metal_ml: float | None
+    dense_body_ml: float
     doubtful_lps_mm: list[Point]
     dense_elsewhere_lps_mm: list[Point]
     registration_correlation: float | None
     notes: list[str]
 
 
-class ActionEntry(_Model):
+class ActionEntry(Part):
     """What to do."""
 
     what: str
@@ -127,12 +126,12 @@ class ActionEntry(_Model):
     evidence_status: Literal["confirmed", "unconfirmed"]
 
 
-class LeakageDocument(_Model):
+class LeakageDocument(Part):
     """leakage.json of `kypho check`."""
 
     schema_: Literal["kypho.leakage/1"] = Field("kypho.leakage/1", alias="schema")
     level: str
-    use: str = "research and education; not a medical device"
+    use: str = USE
     cement_ml: Bounds
     parts: list[PartEntry]
     canal: CanalEntry
@@ -190,7 +189,7 @@ def leakage_document(result: LeakageResult, timings_s: dict[str, float]) -> Leak
                 evidence=a.evidence,
                 evidence_status="confirmed" if a.confirmed else "unconfirmed",
             )
-            for a in found.actions
+            for a in most_urgent_first((*found.actions, *_mri_actions(result)))
         ],
         dicom_objects=bool(result.ct.sources),
         unconfirmed=[
@@ -198,6 +197,10 @@ def leakage_document(result: LeakageResult, timings_s: dict[str, float]) -> Leak
         ],
         timings_s=dict(timings_s),
     )
+
+
+def _mri_actions(result: LeakageResult) -> tuple[Action, ...]:
+    return () if result.mri is None else mri_actions(result.mri.mscc_percent, result.mri.mcc_percent)
 
 
 def _prefixes(result: LeakageResult) -> tuple[str, ...]:
@@ -270,7 +273,7 @@ def _quality(result: LeakageResult) -> QualityEntry:
     found = result.leakage
     blur = found.blur
     return QualityEntry(
-        readable=found.canal.readable,
+        readable=found.canal.readable and result.dense_body_ml == 0,
         unreadable_slices=sorted(s.index for s in found.canal.slices if not s.readable),
         resolution_mm=Bounds(
             value=round(blur.fwhm_mm, 3), low=round(blur.low_mm, 3), high=round(blur.high_mm, 3)
@@ -280,6 +283,7 @@ def _quality(result: LeakageResult) -> QualityEntry:
         seed_hu=round(found.limits.seed_hu, 0),
         saturation_hu=found.limits.saturation_hu,
         metal_ml=_rounded(found.metal_ml, 3),
+        dense_body_ml=round(result.dense_body_ml, 2),
         doubtful_lps_mm=[_point(p) for p in found.doubtful],
         dense_elsewhere_lps_mm=[_point(p) for p in found.remote_lps_mm],
         registration_correlation=_rounded(result.similarity, 3),

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from kypho.case.document import USE, Part, Point
 from kypho.case.rehearse_settings import DEFAULTS, NeedleLineMm
 from kypho.evidence import all_records, record
 
@@ -28,17 +29,12 @@ __all__ = [
     "rehearsal_document",
 ]
 
-Point = tuple[float, float, float]
 Quantiles = tuple[float, float, float]
 ByRoute = dict[str, float]
 MaybeByRoute = dict[str, float | None]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class NeedlePart(_Part):
+class NeedlePart(Part):
     """One cannula."""
 
     entry_lps_mm: Point
@@ -47,7 +43,7 @@ class NeedlePart(_Part):
     bore_mm: float
 
 
-class DefaultPart(_Part):
+class DefaultPart(Part):
     """A setting that nobody chose, and the record that stands in for it."""
 
     name: str
@@ -57,7 +53,7 @@ class DefaultPart(_Part):
     status: Literal["confirmed", "unconfirmed"]
 
 
-class FlowPathsPart(_Part):
+class FlowPathsPart(Part):
     """Damage that the assessment found and that cement was let into; null where none was made."""
 
     findings: dict[str, Literal["present", "absent", "not_assessable"]]
@@ -66,14 +62,14 @@ class FlowPathsPart(_Part):
     not_assessable: list[str]
 
 
-class ProbabilityPart(_Part):
+class ProbabilityPart(Part):
     """Share of the ensemble that leaks, with its 95 % interval."""
 
     value: float
     interval: tuple[float, float]
 
 
-class EnsemblePart(_Part):
+class EnsemblePart(Part):
     """The ensemble behind the probabilities."""
 
     n: int
@@ -81,7 +77,7 @@ class EnsemblePart(_Part):
     resumed: int = Field(description="members that an earlier, interrupted run had finished")
 
 
-class BalloonPart(_Part):
+class BalloonPart(Part):
     """What one balloon did."""
 
     cavity_ml: float
@@ -91,7 +87,7 @@ class BalloonPart(_Part):
     limited: bool
 
 
-class OutcomePart(_Part):
+class OutcomePart(Part):
     """What came of one injection. The arrays hold one value per step."""
 
     injected_ml: float
@@ -132,7 +128,7 @@ class RehearsalDocument(OutcomePart):
 
     schema_: Literal["kypho.rehearsal/1"] = Field("kypho.rehearsal/1", alias="schema")
     level: str
-    use: str = "research and education; not a medical device"
+    use: str = USE
     basis: str = "every number is an evidence record; most are unconfirmed, see unconfirmed_records"
     ct_sha256: str | None
     labels_sha256: str | None

@@ -9,7 +9,17 @@ import typer
 
 from kypho.cli.codes import EXIT_CANAL_LEAK, EXIT_NO_CEMENT, EXIT_NOT_READABLE
 from kypho.cli.inputs import READING, chosen_level, labels_on, read_mri
-from kypho.cli.options import AsJson, Mri, MriLabels, MriScheme, MriSeries, RequireMri, Scheme, Series
+from kypho.cli.options import (
+    AsJson,
+    Mri,
+    MriLabels,
+    MriScheme,
+    MriSeries,
+    RequireMri,
+    Scheme,
+    Series,
+    writable,
+)
 
 __all__ = ["check"]
 
@@ -46,7 +56,8 @@ def check(
         bool, typer.Option("--expect-no-cement", help="No cement is no surprise: exit code 0, not 63.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Case folder; kypho-check-LEVEL by default.")
+        Path | None,
+        typer.Option("--out", help="Case folder; kypho-check-LEVEL by default.", callback=writable),
     ] = None,
     keep_identity: Annotated[
         bool, typer.Option("--keep-identity", help="Copy patient and study into SEG and SR, for an archive.")
@@ -55,10 +66,12 @@ def check(
 ) -> None:
     """Check a post-operative CT for cement leaks.
 
-    Exit code 0: no cement in the canal. 60: cement in the canal. 61: the canal cannot be read.
+    Exit code 0: no cement in the canal. 60: cement in the canal. 61: the canal cannot be read, or the body is
+    dense but too faint for certain cement.
     63: no cement at the level at all, which looks like a CT before the operation.
     """
-    from kypho.case.leakage import check_case, write_leakage
+    from kypho.case.leakage import check_case
+    from kypho.case.leakage_files import write_leakage
     from kypho.case.leakage_plan import read_planned
     from kypho.cli.progress import Steps
     from kypho.formats import read_ct
@@ -120,6 +133,11 @@ def _summary(document, folder: Path) -> str:  # type: ignore[no-untyped-def]
         lines.append(
             f"  CEMENT IN THE CANAL: {canal.state}, {canal.side}, up to {p.value:.0f} % of its area "
             f"({p.low:.0f} to {p.high:.0f})."
+        )
+    elif document.quality.dense_body_ml > 0:
+        lines.append(
+            f"  DOUBTFUL: dense body of {document.quality.dense_body_ml:.1f} mL, cement of low contrast or "
+            "sclerosis; no statement on cement in the canal."
         )
     elif not document.quality.readable:
         lines.append("  THE CANAL CANNOT BE READ: streaks or metal; no statement on cement in it.")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kypho.evidence.records import record
+from kypho.evidence.records import record, value
 from kypho.leakage.canal import CanalFinding
 from kypho.leakage.routes import Routing
 
-__all__ = ["Action", "actions_for"]
+__all__ = ["Action", "actions_for", "most_urgent_first", "mri_actions"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,12 @@ class Action:
 
 
 def actions_for(
-    level: str, canal: CanalFinding, routings: Sequence[Routing], doubtful_in_canal: int
+    level: str,
+    canal: CanalFinding,
+    routings: Sequence[Routing],
+    doubtful_in_canal: int,
+    *,
+    dense_body_ml: float = 0.0,
 ) -> tuple[Action, ...]:
     """Actions for the findings of one level, the most urgent first."""
     found = []
@@ -45,6 +50,16 @@ def actions_for(
                 "soon",
                 "streaks or metal hide part of the canal; absence of a leak cannot be stated",
                 "leak.streak_hu",
+            )
+        )
+    if dense_body_ml > 0:
+        found.append(
+            _action(
+                "compare with the CT before the operation, and MRI of the level",
+                "soon",
+                f"dense place of {dense_body_ml:.1f} mL in the body: cement of low contrast or sclerosis; a "
+                "leak of such cement cannot be excluded",
+                "leak.faint_hu",
             )
         )
     if doubtful_in_canal:
@@ -75,6 +90,35 @@ def actions_for(
         )
     )
     return tuple(found)
+
+
+def mri_actions(mscc_percent: float | None, mcc_percent: float | None) -> tuple[Action, ...]:
+    """Actions for cord and canal on an MR: loss of their sagittal diameter, None where not assessable."""
+    found = []
+    if mscc_percent is not None and mscc_percent >= value("mri.cord_compression_percent"):
+        found.append(
+            _action(
+                "neurological examination and a spine surgeon's opinion: the cord is compressed",
+                "at_once",
+                f"the cord has lost {mscc_percent:.0f} % of its sagittal diameter on the MR",
+                "mri.cord_compression_percent",
+            )
+        )
+    if mcc_percent is not None and mcc_percent >= value("mri.canal_narrowing_percent"):
+        found.append(
+            _action(
+                "neurological examination, repeated at short intervals: the canal is narrowed",
+                "soon",
+                f"the canal has lost {mcc_percent:.0f} % of its sagittal diameter on the MR",
+                "mri.canal_narrowing_percent",
+            )
+        )
+    return tuple(found)
+
+
+def most_urgent_first(actions: Sequence[Action]) -> tuple[Action, ...]:
+    """The actions by urgency, otherwise in their order."""
+    return tuple(sorted(actions, key=lambda a: ("at_once", "soon", "routine").index(a.urgency)))
 
 
 def _canal_actions(level: str, canal: CanalFinding) -> list[Action]:

@@ -17,6 +17,7 @@ from kypho.evidence.records import value
 from kypho.leakage.actions import Action, actions_for
 from kypho.leakage.blur import Blur, measure_blur
 from kypho.leakage.canal import CanalFinding, read_canal
+from kypho.leakage.faint import dense_body_ml
 from kypho.leakage.inside import InsideFinding, read_inside
 from kypho.leakage.parts import Interval, MeasuredPart, measure, split
 from kypho.leakage.routes import Routing, route_of
@@ -51,6 +52,7 @@ class Leakage:
         canal: the canal.
         actions: what to do, most urgent first.
         metal_ml: metal near the level; None without.
+        dense_body_ml: a compact dense place in a body without certain cement: faint cement or sclerosis.
         doubtful: LPS centres of dense specks in the canal that may be calcification.
         remote_lps_mm: LPS centres of clusters as dense as cement elsewhere: far from the vertebra or in
             another bone; contrast, metal, or cement of another level.
@@ -68,6 +70,7 @@ class Leakage:
     canal: CanalFinding
     actions: tuple[Action, ...]
     metal_ml: float | None
+    dense_body_ml: float
     doubtful: tuple[tuple[float, float, float], ...]
     remote_lps_mm: tuple[tuple[float, float, float], ...]
     limits: Limits
@@ -111,6 +114,7 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
         doubtful = _places(scene, found.doubtful & scene.canal)
         inside = read_inside(scene, measured)
     volumes = [measured.inside_ml, *(p.measured.ml for p in parts)]
+    faint_ml = dense_body_ml(scene, found.cement, found.limits)
     metal = float(np.count_nonzero(found.metal) * scene.voxel_ml)
     return Leakage(
         level=vertebra.level,
@@ -122,8 +126,11 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
         inside=inside,
         parts=parts,
         canal=canal,
-        actions=actions_for(vertebra.level, canal, [p.routing for p in parts], len(doubtful)),
+        actions=actions_for(
+            vertebra.level, canal, [p.routing for p in parts], len(doubtful), dense_body_ml=faint_ml
+        ),
         metal_ml=metal if metal > 0 else None,
+        dense_body_ml=faint_ml,
         doubtful=doubtful,
         remote_lps_mm=(*_places(scene, found.elsewhere), *_remote(ct, labels, scene)),
         limits=found.limits,

@@ -22,6 +22,7 @@ CLIP_HU = (-200.0, 1000.0)  # numerics: between fat and cortex; cement counts as
 ROOM_MM = 3.0  # numerics: soft tissue around the bone that takes part in the comparison
 SAMPLED_SHARE = 0.04  # numerics: some ten thousand points of the rim and the bone
 FEWEST_POINTS = 1000
+BLOOM_MM = 2.5  # numerics: how far around cement its blur and its streaks change the image
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,24 +38,29 @@ def register_vertebra(before: Volume, after: Volume, vertebra: Vertebra) -> CtRe
 
     1. Bone of both scans on a coarse grid; the shift with the largest cross-correlation.
     2. Rotation and shift from the correlation of the clipped images over the vertebra and a rim.
+    3. The same again without the places that are cement in the second scan, and their surroundings.
 
     Raises:
         FrameOfReferenceError: the scans do not match there: other patients, or the level is missing.
     """
     start = Rigid(rotation=np.eye(3), shift_mm=_coarse_shift(before, after, vertebra))
     fixed = vertebra.hu.like(np.clip(resample(before, vertebra.grid).array, *CLIP_HU).astype(np.float32))
-    mask = np.asarray(vertebra.bone_mm.array > -ROOM_MM)
+    mask = np.asarray(vertebra.bone_mm.array > -ROOM_MM) & _off_cement(fixed.array, fixed.grid)
     moving = after.like(np.clip(after.array, *CLIP_HU).astype(np.float32))
+    motion = start
     try:
-        motion = refine_rigid(
-            fixed,
-            mask,
-            moving,
-            start,
-            metric="correlation",
-            centre_mm=vertebra.frame.origin_mm,
-            share=SAMPLED_SHARE,
-        )
+        for _ in range(2):
+            motion = refine_rigid(
+                fixed,
+                mask,
+                moving,
+                motion,
+                metric="correlation",
+                centre_mm=vertebra.frame.origin_mm,
+                share=SAMPLED_SHARE,
+            )
+            # Cement pulls the vertebra towards itself; the second time it has no say.
+            mask = mask & _off_cement(_moved(moving, fixed.grid, motion), fixed.grid)
     except RuntimeError as error:
         raise FrameOfReferenceError(
             f"the CTs before and after do not overlap at {vertebra.level}; check that both show it"
@@ -100,10 +106,21 @@ def _coarse_shift(before: Volume, after: Volume, vertebra: Vertebra) -> NDArray[
     return np.asarray(low_after - low + COARSE_MM * lag[::-1])
 
 
+def _off_cement(hu: NDArray, grid: Grid) -> NDArray[np.bool_]:
+    """Where an image is neither cement nor close to it."""
+    clear = hu < CLIP_HU[1]
+    if clear.all():
+        return np.asarray(clear)
+    return np.asarray(ndimage.distance_transform_edt(clear, sampling=grid.spacing_mm) > BLOOM_MM)
+
+
+def _moved(moving: Volume, grid: Grid, motion: Rigid) -> NDArray:
+    """The second scan brought onto the first."""
+    return resample(move_volume(moving, motion.inverse), grid, outside=CLIP_HU[0]).array
+
+
 def _similarity(fixed: Volume, moving: Volume, mask: NDArray[np.bool_], motion: Rigid) -> float:
-    moved = resample(move_volume(moving, motion.inverse), fixed.grid, outside=CLIP_HU[0]).array
-    a, b = fixed.array[mask], moved[mask]
-    plain = b < CLIP_HU[1]  # cement is in one scan only
-    if np.count_nonzero(plain) < FEWEST_POINTS or b[plain].std() == 0:
+    a, b = fixed.array[mask], _moved(moving, fixed.grid, motion)[mask]
+    if len(a) < FEWEST_POINTS or b.std() == 0:
         return 0.0
-    return float(np.corrcoef(a[plain], b[plain])[0, 1])
+    return float(np.corrcoef(a, b)[0, 1])

@@ -112,8 +112,19 @@ def _limits(scene: Scene) -> Limits:
         seed_hu=max(value("leak.seed_hu"), cortex + value("leak.seed_above_cortex_hu")),
         grow_bone_hu=max(value("leak.grow_bone_hu"), cortex),
         grow_soft_hu=float(value("leak.grow_soft_hu")),
-        saturation_hu=float(max(hu.max(), value("leak.saturation_hu"))),
+        saturation_hu=_saturation_hu(hu),
     )
+
+
+def _saturation_hu(hu: NDArray) -> float:
+    """Value at which the scan is clipped: a 12-bit scale's end, or where many voxels share the largest value.
+
+    An offset, or an export to fewer bits, moves the end of the scale below the usual one.
+    """
+    top = hu.max()
+    if top > value("leak.seed_hu") and np.count_nonzero(hu == top) >= value("leak.clipped_voxels"):
+        return float(top)
+    return float(max(top, value("leak.saturation_hu")))
 
 
 def _metal(scene: Scene, grown: NDArray, limits: Limits) -> NDArray[np.bool_]:
@@ -217,7 +228,19 @@ def _of_this_vertebra(scene: Scene, dense: NDArray) -> NDArray[np.bool_]:
     own = np.bincount(pieces[scene.bone_mm > 0], minlength=n + 1)
     keep = (nearest > -value("leak.reach_mm")) & ((elsewhere < 0.5 * size) | (own > 0.1 * size))
     keep[0] = False
-    return np.asarray(keep[pieces])
+    kept = keep[pieces]
+    return np.asarray(kept & ~_of_another(scene, kept))
+
+
+def _of_another(scene: Scene, cement: NDArray) -> NDArray[np.bool_]:
+    """Cement deep inside another bone: of a neighbour that was treated too, joined through the disc."""
+    within = cement & scene.other_bone
+    if np.count_nonzero(within) * scene.voxel_ml < value("leak.other_level_ml"):
+        return np.zeros_like(cement)
+    depth = ndimage.distance_transform_edt(scene.other_bone, sampling=scene.ct.grid.spacing_mm)
+    pieces = cc3d.connected_components(within, connectivity=26)
+    deep = np.unique(pieces[within & (depth > value("leak.other_level_depth_mm"))])
+    return np.asarray(np.isin(pieces, deep[deep > 0]))
 
 
 def _specks(

@@ -1,0 +1,59 @@
+"""The files of a check: leakage.json, the cement's map, DICOM objects, report and manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from kypho.case.folder import case_folder, write_json, write_volume
+from kypho.case.leakage import LeakageResult, Stepper
+from kypho.case.leakage_dicom import write_dicom
+from kypho.case.leakage_document import LeakageDocument, leakage_document
+from kypho.case.manifest import manifest
+from kypho.case.mri import mri_hashes
+from kypho.space import resample
+
+__all__ = ["write_leakage"]
+
+
+def write_leakage(
+    result: LeakageResult,
+    out: Path,
+    timings_s: dict[str, float],
+    step: Stepper,
+    render: Callable[[LeakageResult, LeakageDocument, Path], None],
+    *,
+    keep_identity: bool = False,
+) -> LeakageDocument:
+    """Write the case folder: all files or none.
+
+    leakage.json, cement.nii.gz, report.html with its figures, and for DICOM input cement.seg.dcm and
+    leakage.sr.dcm.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    beside = mri_hashes(result.mri_fit.case if result.mri_fit else None)
+    with case_folder(out) as staging:
+        document = leakage_document(result, timings_s)
+        with step("report"):
+            render(result, document, staging)
+        with step("files"):
+            write_json(staging / "leakage.json", document.model_dump(mode="json", by_alias=True))
+            cement = resample(result.leakage.cement_map, result.ct.volume.grid)
+            write_volume(staging / "cement.nii.gz", cement)
+            if result.ct.sources and cement.array.any():
+                write_dicom(result.leakage, cement, result.ct, staging, keep_identity=keep_identity)
+        write_json(
+            staging / "manifest.json",
+            manifest(
+                command="check",
+                inputs={"ct": result.ct.sha256, "labels": result.labels.sha256, **beside},
+                settings={"level": result.leakage.level},
+                timings_s=timings_s,
+                outputs=[p for p in staging.rglob("*") if p.is_file()],
+                folder=staging,
+                notes=result.notes,
+            ),
+        )
+    return document
