@@ -1,7 +1,7 @@
 """Seconds and memory of the post-operative check.
 
     pytest benchmarks/bench_check.py --benchmark-enable
-    python benchmarks/bench_check.py CT LABELS LEVEL      # one warm run on a whole CT, with its peak memory
+    python benchmarks/bench_check.py CT LABELS LEVEL      # a whole CT, with the peak memory of the check
 
 The second form resamples the CT to 300 slices of 512 x 512 and puts cement into the level.
 """
@@ -9,19 +9,21 @@ The second form resamples the CT to 300 slices of 512 x 512 and puts cement into
 from __future__ import annotations
 
 import resource
+import subprocess
 import sys
 import time
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 
-from kypho.anatomy import Labels, build_vertebra
-from kypho.formats import read_ct, read_labels
+from kypho.anatomy import build_vertebra
+from kypho.formats import read_ct, read_labels, write_nifti
 from kypho.leakage import check_leakage
-from kypho.leakage.synthetic import synthetic_site
 from kypho.phantoms.postop import Leak, PostopRecipe, thin_slices
+from kypho.phantoms.postop_site import synthetic_site
 from kypho.space import Volume
 
 SAMPLE = Path(str(files("kypho.formats").joinpath("sample")))
@@ -53,7 +55,7 @@ def test_threshold(benchmark, operated):
 
 
 def whole(ct_path: Path, labels_path: Path, level: str, slices: int = 300) -> None:
-    """One warm run on a CT of `slices` slices: model and check, peak memory of the process."""
+    """Write a case of `slices` slices, then read and check it in a process of its own."""
     ct = read_ct(ct_path).volume
     labels = read_labels(labels_path, ct=ct).labels
     step = (ct.grid.shape[0] - 1) * ct.grid.spacing_mm[0] / (slices - 1)
@@ -63,9 +65,18 @@ def whole(ct_path: Path, labels_path: Path, level: str, slices: int = 300) -> No
     array = np.clip(np.rint(full.array), -1024, 3071).astype(np.int16)
     first = round(float(full.grid.to_index(phantom.ct.grid.origin_mm)[0]))
     array[first : first + phantom.ct.grid.shape[0]] = phantom.ct.array
-    image = Volume(array=array, grid=full.grid, unit="HU")
-    own = Labels(volume=numbers, scheme=labels.scheme, ids=labels.ids)
-    del full
+    with TemporaryDirectory() as folder:
+        paths = Path(folder) / "ct.nii.gz", Path(folder) / "labels.nii.gz"
+        write_nifti(paths[0], Volume(array=array, grid=full.grid, unit="HU"))
+        write_nifti(paths[1], numbers)
+        subprocess.run([sys.executable, __file__, "--read", *map(str, paths), level], check=True)
+
+
+def timed(ct_path: Path, labels_path: Path, level: str) -> None:
+    """Read a case and check it, once cold and once warm, in a process that did nothing else."""
+    image = read_ct(ct_path).volume
+    own = read_labels(labels_path, ct=image).labels
+    print(f"read: {image.grid.shape}, {peak_gb():.2f} GB")
     for run in ("cold", "warm"):
         start = time.perf_counter()
         vertebra = build_vertebra(image, own, level)
@@ -73,14 +84,17 @@ def whole(ct_path: Path, labels_path: Path, level: str, slices: int = 300) -> No
         found = check_leakage(image, own, vertebra)
         done = time.perf_counter()
         print(
-            f"{run}: {image.grid.shape}, model {built - start:.2f} s, check {done - built:.2f} s, "
-            f"canal leak {found.canal.found}"
+            f"{run}: model {built - start:.2f} s, check {done - built:.2f} s, "
+            f"canal leak {found.canal.found}, peak of the process {peak_gb():.2f} GB"
         )
-    print(
-        f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB, "
-        "drawing the case included"
-    )
+
+
+def peak_gb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 if __name__ == "__main__":
-    whole(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    if sys.argv[1] == "--read":
+        timed(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
+    else:
+        whole(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

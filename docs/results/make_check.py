@@ -33,8 +33,8 @@ from kypho.leakage.canal import read_canal
 from kypho.leakage.parts import Interval, Measured, MeasuredPart, split
 from kypho.leakage.routes import route_of
 from kypho.leakage.segment import Limits, Segmentation
-from kypho.leakage.synthetic import SyntheticSite, synthetic_site
 from kypho.phantoms.postop import Leak, PostopRecipe
+from kypho.phantoms.postop_site import SyntheticSite, synthetic_site
 from kypho.phantoms.xray_ct import Scanner
 
 THICKNESS = (1.0, 1.25, 1.5, 2.0, 2.5)

@@ -39,10 +39,6 @@ EXCEPTIONS = {
     ("phantoms", "kypho.anatomy"): "virtual fractures are drawn into a labelled, modelled vertebra",
     ("planning", "kypho.fluoroscopy.carm"): "the AP/lateral rule is judged in C-arm geometry",
     ("cement.validation", "kypho.phantoms.exact_flow"): "the solver is held against exact solutions",
-    (
-        "leakage.synthetic",
-        "kypho.phantoms.postop",
-    ): "draws cement with a known answer, to grade the check by it",
 }
 """(importer or its package, imported module) -> why this one edge is allowed."""
 

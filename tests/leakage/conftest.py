@@ -11,8 +11,8 @@ import pytest
 from kypho.anatomy import Labels
 from kypho.formats import read_ct, read_labels
 from kypho.leakage import Leakage, check_leakage
-from kypho.leakage.synthetic import SyntheticSite, synthetic_site
 from kypho.phantoms.postop import Leak, PostopPhantom, PostopRecipe
+from kypho.phantoms.postop_site import SyntheticSite, synthetic_site
 from kypho.phantoms.xray_ct import Scanner
 from kypho.space import Volume
 

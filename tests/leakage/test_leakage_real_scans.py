@@ -7,8 +7,8 @@ import pytest
 
 from kypho.anatomy import build_vertebra
 from kypho.leakage import check_leakage
-from kypho.leakage.synthetic import synthetic_site
 from kypho.phantoms.postop import Leak, PostopRecipe
+from kypho.phantoms.postop_site import synthetic_site
 from kypho.phantoms.xray_ct import Scanner
 
 SCANNER = Scanner(fwhm_mm=1.4, views=240)

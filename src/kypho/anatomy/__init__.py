@@ -1,7 +1,7 @@
 """The vertebra model: what the labels and the CT say about one vertebra."""
 
 from kypho.anatomy.distance import signed_distance
-from kypho.anatomy.labels import LEVELS, Labels
+from kypho.anatomy.labels import BONES, LEVELS, Labels
 from kypho.anatomy.model import ARCH, BODY, CANAL, LEFT_PEDICLE, RIGHT_PEDICLE, Vertebra, build_vertebra
 from kypho.anatomy.parts import Endplate, PosteriorWall
 from kypho.anatomy.pedicles import Pedicle, Side
@@ -12,6 +12,7 @@ from kypho.anatomy.schemes import MR_SCHEMES
 __all__ = [
     "ARCH",
     "BODY",
+    "BONES",
     "CANAL",
     "LEFT_PEDICLE",
     "LEVELS",

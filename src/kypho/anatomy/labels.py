@@ -13,7 +13,7 @@ from scipy import ndimage
 from kypho.errors import LabelsError, LevelError
 from kypho.space import Volume
 
-__all__ = ["LEVELS", "Labels"]
+__all__ = ["BONES", "LEVELS", "Labels"]
 
 LEVELS: tuple[str, ...] = (
     *(f"C{n}" for n in range(1, 8)),
@@ -21,6 +21,21 @@ LEVELS: tuple[str, ...] = (
     *(f"L{n}" for n in range(1, 7)),
 )
 """Vertebral levels from head to tail. T13 and L6 are transitional variants."""
+
+BONES = (
+    "rib",
+    "sacrum",
+    "scapula",
+    "clavicula",
+    "sternum",
+    "humerus",
+    "hip",
+    "femur",
+    "skull",
+    "costal",
+    "S1",
+)
+"""Beginnings of the names of labelled bones that are no vertebra."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

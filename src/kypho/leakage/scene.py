@@ -7,25 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kypho.anatomy import BODY, CANAL, LEVELS, Labels, Vertebra
+from kypho.anatomy import BODY, BONES, CANAL, LEVELS, Labels, Vertebra
 from kypho.space import Grid, Volume, resample
 
-__all__ = ["BONES", "Scene", "axial", "build_scene"]
-
-BONES = (
-    "rib",
-    "sacrum",
-    "scapula",
-    "clavicula",
-    "sternum",
-    "humerus",
-    "hip",
-    "femur",
-    "skull",
-    "costal",
-    "S1",
-)
-"""Beginnings of the names of labelled bones that are no vertebra."""
+__all__ = ["Scene", "axial", "build_scene"]
 
 VESSELS = (
     "aorta",

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kypho.anatomy import LEVELS, Labels, Vertebra, build_vertebra
-from kypho.leakage.scene import BONES
+from kypho.anatomy import BONES, LEVELS, Labels, Vertebra, build_vertebra
 from kypho.phantoms.postop import PostopPhantom, PostopRecipe, make_postop, thin_slices
 from kypho.space import Volume
 
