@@ -7,7 +7,8 @@ import pytest
 
 from kypho.errors import SettingsError
 from kypho.phantoms.postop import HU_TOP, Leak, PostopRecipe, _lattice, make_postop
-from kypho.phantoms.postop_shapes import ROUTES, Site, make_shape
+from kypho.phantoms.postop_lattice import Site
+from kypho.phantoms.postop_shapes import ROUTES, make_shape
 from kypho.phantoms.xray_ct import Scanner
 from kypho.space import Frame, Grid, Volume, sample_at
 

@@ -13,7 +13,8 @@ from scipy.ndimage import gaussian_filter
 
 from kypho.errors import SettingsError
 from kypho.phantoms.postop_confusers import CONFUSERS, make_confuser
-from kypho.phantoms.postop_shapes import FINE_STEP_MM, ROUTES, Anatomy, Shape, Site, make_shape
+from kypho.phantoms.postop_lattice import FINE_STEP_MM, Anatomy, Shape, Site
+from kypho.phantoms.postop_shapes import ROUTES, make_shape
 from kypho.phantoms.xray_ct import MATERIALS, Scanner, SliceInsert, insert_change_hu
 from kypho.space import Grid, Volume, resample
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kypho.phantoms.postop_shapes import Shape, Site
+from kypho.phantoms.postop_lattice import Shape, Site
 
 __all__ = ["CONFUSERS", "make_confuser"]
 
