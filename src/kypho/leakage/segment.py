@@ -15,6 +15,7 @@ from kypho.leakage.scene import Scene
 __all__ = ["Limits", "Segmentation", "segment", "vesselness"]
 
 THREAD_SIGMA_MM = 0.8  # numerics: scale of a filled vein blurred by the scanner
+BEHIND_MM = 2.0  # numerics: a voxel or two behind the posterior wall lies beyond the body's own cement
 REACH_MM = 12.0  # numerics: how far from grown cement threads are looked for
 
 
@@ -132,7 +133,8 @@ def _metal(scene: Scene, grown: NDArray, limits: Limits) -> NDArray[np.bool_]:
     # A column of cement in the dural sac is as straight and even as a rod: the canal never votes for metal.
     core = grown & (scene.ct.array >= min(limits.saturation_hu - 50, 2900)) & ~scene.canal
     body_back = scene.vertebra.wall.y_mm(scene.local_mm[..., 2]).astype(np.float32)
-    behind = core & (scene.local_mm[..., 1] > body_back + 2)
+    backmost = scene.local_mm[..., 1] - body_back
+    behind = core & (backmost > BEHIND_MM)
     metal = np.zeros_like(grown)
     for candidates in (behind, core):
         pieces, n = cc3d.connected_components(candidates & ~metal, connectivity=26, return_N=True)
@@ -140,8 +142,11 @@ def _metal(scene: Scene, grown: NDArray, limits: Limits) -> NDArray[np.bool_]:
         for number in range(1, n + 1):
             if sizes[number] * scene.ct.grid.voxel_mm3 < 60:
                 continue
-            rod = _rod(scene.local_mm[pieces == number], scene.ct.grid.voxel_mm3)
-            if rod is not None and scene.bone_mm[pieces == number].max() < -value("leak.metal_reach_mm"):
+            piece = pieces == number
+            rod = _rod(scene.local_mm[piece], scene.ct.grid.voxel_mm3)
+            # A screw comes in from behind; a cigar of cement can lie in the body alone.
+            within = backmost[piece].max() < BEHIND_MM
+            if rod is not None and (within or scene.bone_mm[piece].max() < -value("leak.metal_reach_mm")):
                 rod = None
             if rod is not None:
                 metal |= _along(scene, grown, *rod)
