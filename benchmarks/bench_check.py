@@ -8,7 +8,6 @@ The second form resamples the CT to 300 slices of 512 x 512 and puts cement into
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
@@ -90,7 +89,9 @@ def timed(ct_path: Path, labels_path: Path, level: str) -> None:
 
 
 def peak_gb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    """Peak of this process alone (Linux); ru_maxrss would carry over that of the process that started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1e6
 
 
 if __name__ == "__main__":
