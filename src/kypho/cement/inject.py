@@ -19,7 +19,7 @@ from kypho.cement.compartments import ROUTES, route_of
 from kypho.cement.cure import kinetics, syringe_conversion
 from kypho.cement.heat import advance_heat
 from kypho.cement.marrow import displaced
-from kypho.cement.outcome import Frame, Rehearsal, Track, finish
+from kypho.cement.outcome import Frame, History, Rehearsal, finish
 from kypho.cement.pressure import FlowSystem, assemble, solve_pressure, speed
 from kypho.cement.rheology import Cement, ageing_rate, consistency, darcy_viscosity
 from kypho.cement.room import medium_of, require_room
@@ -111,7 +111,7 @@ class _Injection:
         self.injected_m3 = self.clock_s = 0.0
         self.syringe_age = schedule.start_min * float(ageing_rate(self.room_c))
         self.syringe_cure = syringe_conversion(self.law, self.room_c, schedule.start_min * 60)
-        self.track = Track(sites=tuple(bone.sites))
+        self.history = History()
         self.timings = {"flow": 0.0, "transport": 0.0, "heat": 0.0}
         self.iterations = 0
         self.stalled = False
@@ -126,7 +126,16 @@ class _Injection:
                 self._inject(step)
         if self.heat is not None:
             self._follow(self.heat)
-        return finish(self)
+        return finish(
+            self.bone,
+            self.history,
+            self.heat,
+            saturation=self.saturation,
+            pressure_kpa=self.last_pressure_kpa,
+            stalled=self.stalled,
+            timings_s={**self.timings, "total": time.perf_counter() - self.started},
+            iterations=self.iterations,
+        )
 
     def _inject(self, stage: Stage) -> None:
         used = range(len(self.needles)) if stage.needles is None else stage.needles
@@ -270,7 +279,7 @@ class _Injection:
 
     def _watch(self) -> None:
         if self.heat is not None:
-            self.track.watch(self.clock_s, self.heat, self.bone.sites)
+            self.history.watch(self.clock_s, self.heat, self.bone.sites)
 
     def _record(self, flow: _Flow) -> None:
         held = self.saturation * self.medium.pore_m3
@@ -279,7 +288,7 @@ class _Injection:
         for code, route in route_of().items():
             leaked[route] += float(per_region[code]) * 1e6
         error = abs(float(held.sum() + self.lost_m3.sum()) - self.injected_m3) / self.injected_m3
-        self.track.record(
+        self.history.record(
             time_s=self.clock_s,
             injected_ml=self.injected_m3 * 1e6,
             tip_kpa=flow.tip_kpa,
@@ -288,8 +297,8 @@ class _Injection:
             error=error,
         )
         every = self.schedule.volume_ml / max(self.settings.frames, 1)
-        if self.settings.frames and self.injected_m3 * 1e6 >= every * (len(self.track.frames) + 1) - 1e-9:
-            self.track.frames.append(
+        if self.settings.frames and self.injected_m3 * 1e6 >= every * (len(self.history.frames) + 1) - 1e-9:
+            self.history.frames.append(
                 Frame(
                     time_s=self.clock_s,
                     injected_ml=self.injected_m3 * 1e6,

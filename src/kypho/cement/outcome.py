@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kypho.cement.bone import BoneField
 from kypho.cement.compartments import INSIDE, ROUTES
 from kypho.cement.thermal import ThermalBox
 from kypho.evidence import value
 from kypho.space import Grid, Volume
 
-if TYPE_CHECKING:
-    from kypho.cement.inject import _Injection
-
-__all__ = ["Frame", "Rehearsal", "Track", "finish", "first_crossing"]
+__all__ = ["Frame", "History", "Rehearsal", "finish", "first_crossing"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,10 +72,18 @@ class Rehearsal:
 
 
 @dataclass(kw_only=True, eq=False)
-class Track:
-    """The histories while an injection runs."""
+class History:
+    """What is noted while an injection runs.
 
-    sites: tuple[str, ...]
+    Attributes:
+        rows: per step: seconds, mL injected, kPa at the tip, kPa at the syringe.
+        leaked: per step: route to mL outside the bone.
+        errors: per step: relative error of the cement's mass.
+        frames: pictures of the filling.
+        curve_time_s, curve_c: when the sites were looked at, and each one's hottest cell in C.
+        coarse_sites: the sites on the heat grid.
+    """
+
     rows: list[tuple[float, float, float, float]] = field(default_factory=list)
     leaked: list[dict[str, float]] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
@@ -130,23 +134,40 @@ def first_crossing(x: NDArray, y: NDArray, threshold: float) -> float | None:
     return float(x0 + (threshold - y0) / (y[n] - y0) * (x[n] - x0)) if y[n] > y0 else float(x[n])
 
 
-def finish(run: _Injection) -> Rehearsal:
-    """Gather the result of an injection that has run."""
-    track, heat, bone = run.track, run.heat, run.bone
-    rows = np.array(track.rows).reshape(-1, 4)
-    leaked = {route: np.array([row[route] for row in track.leaked]) for route in ROUTES}
+def finish(
+    bone: BoneField,
+    history: History,
+    heat: ThermalBox | None,
+    *,
+    saturation: NDArray[np.float64],
+    pressure_kpa: NDArray[np.float32],
+    stalled: bool,
+    timings_s: dict[str, float],
+    iterations: int,
+) -> Rehearsal:
+    """Gather the result of an injection that has run.
+
+    Args:
+        bone: where the cement went.
+        history: what was noted on the way.
+        heat: the heat at the end; None without.
+        saturation: part of the pores that cement fills, shape of the bone's grid.
+        pressure_kpa: of the last step, same shape.
+        stalled, timings_s, iterations: as in `Rehearsal`.
+    """
+    rows = np.array(history.rows).reshape(-1, 4)
+    leaked = {route: np.array([row[route] for row in history.leaked]) for route in ROUTES}
     threshold = value("cement.leak_threshold_ml")
 
     def crossing(column: int) -> dict[str, float | None]:
         return {route: first_crossing(rows[:, column], leaked[route], threshold) for route in ROUTES}
 
     def at_sites(what: NDArray[np.float64]) -> dict[str, float]:
-        return {name: float(what[mask].max()) for name, mask in track.coarse_sites.items() if mask.any()}
+        return {name: float(what[mask].max()) for name, mask in history.coarse_sites.items() if mask.any()}
 
-    fraction = (run.saturation * bone.porosity).astype(np.float32)
+    fraction = (saturation * bone.porosity).astype(np.float32)
     inside = bone.mask(*INSIDE)
     state = None if heat is None else heat.state
-    total = time.perf_counter() - run.started
     return Rehearsal(
         time_s=rows[:, 0],
         injected_ml=rows[:, 1],
@@ -158,19 +179,19 @@ def finish(run: _Injection) -> Rehearsal:
         first_leak_kpa={r: _at(rows, crossing(1)[r]) for r in ROUTES},
         cement=Volume(array=fraction, grid=bone.grid, unit="1"),
         peak=_fine(heat, state.peak_c, bone.grid) if heat and state else None,
-        pressure=Volume(array=run.last_pressure_kpa, grid=bone.grid, unit="kPa"),
+        pressure=Volume(array=pressure_kpa, grid=bone.grid, unit="kPa"),
         peak_temperature_c=at_sites(state.peak_c) if state else {},
         cem43_min=at_sites(state.cem43_min) if state else {},
         damage=at_sites(state.damage) if state else {},
-        curve_time_s=np.array(track.curve_time_s),
-        curve_c={name: np.array(curve) for name, curve in track.curve_c.items()},
+        curve_time_s=np.array(history.curve_time_s),
+        curve_c={name: np.array(curve) for name, curve in history.curve_c.items()},
         fill_fraction=float(fraction[inside].sum() * bone.grid.voxel_mm3 * 1e-3 / bone.void_ml),
-        mass_balance_error=max(track.errors, default=0.0),
-        stalled=run.stalled,
-        frames=tuple(track.frames),
-        timings_s={**{k: round(v, 4) for k, v in run.timings.items()}, "total": round(total, 4)},
+        mass_balance_error=max(history.errors, default=0.0),
+        stalled=stalled,
+        frames=tuple(history.frames),
+        timings_s={name: round(seconds, 4) for name, seconds in timings_s.items()},
         steps=len(rows),
-        iterations=run.iterations,
+        iterations=iterations,
     )
 
 
