@@ -67,8 +67,10 @@ class Labels:
         if array.dtype.itemsize <= 2 and array.dtype.kind == "u":
             top = int(array.max())
             # Slice by slice: counting turns every voxel into eight bytes.
-            counts = (np.bincount(plane.ravel(), minlength=top + 1) for plane in array)
-            found = np.nonzero(sum(counts))[0]
+            counts = np.zeros(top + 1, np.int64)
+            for plane in array:
+                counts += np.bincount(plane.ravel(), minlength=top + 1)
+            found = np.nonzero(counts)[0]
         else:
             found = np.unique(array)
         return frozenset(int(n) for n in found if n != 0)

@@ -83,7 +83,8 @@ class Studio:
     def film(self, view: str, amount: NDArray[np.float32]) -> NDArray[np.float64]:
         """The fluoroscopy frame with this much cement (volume fraction per cell)."""
         shadow = Volume(array=amount * np.float32(CEMENT_PER_MM), grid=self.grid, unit="1/mm")
-        return to_film(self.patient[view] + field_shadow(self.carms[view], shadow), self.look[view])
+        frame = to_film(self.patient[view] + field_shadow(self.carms[view], shadow), self.look[view])
+        return np.asarray(frame, np.float64)
 
     def solids(self, amount: NDArray[np.float32]) -> NDArray[np.float64]:
         """The oblique picture: bone translucent, cement by where it is, cannula grey."""
@@ -98,7 +99,7 @@ class Studio:
     def slices(self, amount: NDArray[np.float32]) -> list[tuple[str, NDArray, NDArray, NDArray]]:
         """Name, CT, cement and canal of the three slices; head up, the patient's right on the left."""
         k, j, i = self.place
-        cuts = {"axial": np.s_[k], "sagittal": np.s_[::-1, :, i], "coronal": np.s_[::-1, j]}
+        cuts: dict[str, Any] = {"axial": np.s_[k], "sagittal": np.s_[::-1, :, i], "coronal": np.s_[::-1, j]}
         return [(name, self.hu[cut], amount[cut], self.canal[cut]) for name, cut in cuts.items()]
 
 
