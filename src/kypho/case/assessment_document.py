@@ -14,6 +14,7 @@ from kypho.case.document import USE, Number, Part
 from kypho.case.mri import MriEntry, mri_entry
 from kypho.evidence import record
 from kypho.fracture.bone import density_class
+from kypho.fracture.findings import State
 from kypho.risk import LeakRisk
 
 __all__ = [
@@ -32,8 +33,6 @@ __all__ = [
 ]
 
 ASSESSMENT_SCHEMA: Literal["kypho.assessment/1"] = "kypho.assessment/1"
-
-State = Literal["present", "absent", "not_assessable"]
 
 
 class FindingPart(Part):

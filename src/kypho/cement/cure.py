@@ -31,10 +31,10 @@ class Kinetics:
     """One published parameter set (record ``cement.kinetics``).
 
     Attributes:
-        k0_per_s, energy_j_mol, m, n: the rate law.
+        k0_per_s, energy_j_mol, m, n: the rate law of the module.
         heat_j_kg: heat of the whole reaction.
         start: conversion when mixing ends.
-        glass_k: glass transition; the final conversion is T over this. Infinite conversion limit 1 if zero.
+        glass_k: glass transition; wmax is T over this, at most 1. 0 where the set has none: wmax is 1.
     """
 
     k0_per_s: float

@@ -16,7 +16,7 @@ from kypho.fracture.cavity_findings import cavity_findings
 from kypho.fracture.columns import Columns, level_columns
 from kypho.fracture.damage import schmorl_finding, wall_findings
 from kypho.fracture.endplates import Pit, deepest_pit
-from kypho.fracture.findings import Finding
+from kypho.fracture.findings import Finding, unknown
 from kypho.fracture.foramen import at_foramen, foramen_norm
 from kypho.fracture.heights import Heights, body_heights, cobb_deg
 from kypho.fracture.loss import Genant, HeightLoss, genant, height_loss
@@ -41,7 +41,7 @@ class Assessment:
         level: "T7".
         slice_mm: distance of the slices, or the step of the labels where that is coarser; it decides what can
             be seen.
-        findings: every factor of `FACTORS`, and height loss.
+        findings: one per factor of `FACTORS`; `kypho.case.assessment` adds the MR's.
         heights, loss, genant: the body's heights.
         kyphosis_deg: local Cobb angle, positive in kyphosis; None without neighbours.
         kyphosis_of: the endplates it is measured between.
@@ -169,16 +169,8 @@ def _severe(loss: HeightLoss) -> Finding:
     limit = value("fracture.severe_compression_percent")
     known = {site: p for site, p in loss.percent.items() if p is not None}
     if not known:
-        return Finding(
-            factor="severe_compression",
-            state="not_assessable",
-            value=None,
-            unit="%",
-            uncertainty=None,
-            where="body",
-            how="no neighbour to say how tall this body was",
-            evidence=("fracture.severe_compression_percent",),
-        )
+        why = "no neighbour to say how tall this body was"
+        return unknown("severe_compression", "%", "body", why, ("fracture.severe_compression_percent",))
     site = max(known, key=lambda s: known[s])
     doubt = loss.uncertainty_at(known[site])
     near = f"; within {doubt:.0f} points of it" if abs(known[site] - limit) <= doubt else ""

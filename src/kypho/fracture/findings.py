@@ -21,7 +21,7 @@ FACTORS = (
     "pedicle_wall_defect",
     "retropulsion",
 )
-"""Every assessment carries at least these."""
+"""Every assessment carries these; one with an MR has those of `kypho.fracture.mri` besides."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kypho.anatomy import Vertebra
 from kypho.planning.climb import polish
 from kypho.planning.corridor import Corridor, Line
 from kypho.planning.devices import Device, largest_first
@@ -47,12 +46,11 @@ def plan_needle(scene: Scene, task: Task, settings: PlanSettings) -> Planned:
     Lexicographic: the largest device that fits; then the canal margin up to "enough"; then the wall
     margin up to "enough"; then the distance to the target.
     """
-    vertebra, walls = scene.vertebra, scene.walls
-    corridor = corridor_of(vertebra, task, scene.fractured.cleft_mm)
+    corridor = corridor_of(scene.vertebra, task, scene.fractured.cleft_mm)
     limits, devices = settings.limits, largest_first(settings.device)
     spaces = {name: getattr(limits, f"{name}_mm") for name in walls_of(task.route)}
     fixed = fixed_needs(task.side, limits)
-    stack = walls.stack.only([*spaces, *fixed])
+    stack = scene.walls.stack.only([*spaces, *fixed])
     start, proofs = None, {}
     for chosen in devices:
         # Only whether this radius fits is asked, so the search stops at the first line with that much room.
@@ -72,13 +70,12 @@ def plan_needle(scene: Scene, task: Task, settings: PlanSettings) -> Planned:
         return _miss(scene, task, devices[-1], corridor, line, room.certificate, settings)
     radius = chosen.radius_mm
     needs = fixed | {name: limit + radius - ROUNDING_MM for name, limit in spaces.items()}
-    line, certificates = _lexicographic(vertebra, stack, task, radius, corridor, start, needs, settings)
+    line, certificates = _lexicographic(stack, task, radius, corridor, start, needs, settings)
     needle = describe(scene, task, chosen, corridor, line, proofs | certificates, settings)
     return Planned(needle=needle, reasons=(*_closed(scene, task), *_violations(needle, settings)))
 
 
 def _lexicographic(
-    vertebra: Vertebra,
     stack: Stack,
     task: Task,
     radius_mm: float,

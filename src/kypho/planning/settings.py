@@ -20,7 +20,11 @@ def _default(record_id: str) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Hard limits: smallest distance from the surface of the device, in mm (anterior: from the tip)."""
+    """Hard limits: smallest distance from the surface of the device, in mm (anterior: from the tip).
+
+    Each is named after a wall of `kypho.planning.walls.WALLS` or a kind of `OBSTACLES`, by which the search
+    and the report look it up; `rule_mm` is the room the search keeps in the AP/lateral rule.
+    """
 
     canal_mm: float = _default("plan.limit.canal_mm")
     medial_mm: float = _default("plan.limit.medial_mm")
