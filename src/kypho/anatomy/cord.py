@@ -80,9 +80,9 @@ class CordProfile:
         if not seen.any() or np.linalg.norm(self.centre_mm[middle] - near_mm) > 2 * reach_mm:
             return None
         at = int(np.nonzero(seen)[0][np.argmin(diameter[seen])])
-        return self.at(what, at, diameter, area)
+        return self._narrowing(at, diameter, area)
 
-    def at(self, what: str, station: int, diameter: NDArray, area: NDArray) -> Narrowing:
+    def _narrowing(self, station: int, diameter: NDArray, area: NDArray) -> Narrowing:
         """The narrowing at one station against the diameters above and below."""
         near, far = value("leak.mscc_reference_mm"), value("leak.mscc_extent_mm")
         offset = self.along_mm - self.along_mm[station]

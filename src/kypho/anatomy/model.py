@@ -230,7 +230,7 @@ def _parts(distance: Volume, cord_share: Volume, frame: Frame, grid: Grid, spaci
     bone = depth > 0
     cord = (resample(cord_share, place).array > 0.5) & ~bone
     canal, closed = enclosed_canal(bone, cord, place, _cord_centre_mm(cord, axes[0], spacing_mm))
-    wall = posterior_wall(bone, canal, closed, axes)
+    wall = posterior_wall(bone, canal, axes)
     body = body_mask(bone, wall, axes)
     lower, upper = endplates(body, depth, axes)
     within = (axes[0] > lower.height_mm - CANAL_OVERHANG_MM) & (axes[0] < upper.height_mm + CANAL_OVERHANG_MM)

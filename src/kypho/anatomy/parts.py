@@ -61,14 +61,13 @@ class Endplate:
 
 
 def posterior_wall(
-    bone: NDArray[np.bool_], canal: NDArray[np.bool_], closed: NDArray[np.bool_], axes_mm: list[NDArray]
+    bone: NDArray[np.bool_], canal: NDArray[np.bool_], axes_mm: list[NDArray]
 ) -> PosteriorWall:
     """Fit the posterior wall to the front of the canal.
 
     Args:
         bone: vertebra mask on the local grid.
         canal: canal mask on the same grid.
-        closed: slices in which the ring is closed.
         axes_mm: local coordinates of the grid along (superior, posterior, left).
 
     Raises:

@@ -26,6 +26,11 @@ from kypho.space import Volume
 
 __all__ = ["Track", "vertebra_field"]
 
+SITE_CENTRE_MM = 3.0  # numerics: radius of the ball in the middle of the body
+SITE_CORTEX_MM = 2.0  # numerics: depth of the cortex that is watched; it names a place, no limit
+SITE_DURA_MM = 2.0  # numerics: depth of the outer layer of the sac that is watched
+SITE_ROOT_MM = 4.0  # numerics: how far from the wall of the canal a root is watched in its foramen
+
 
 def vertebra_field(
     vertebra: Vertebra,
@@ -158,22 +163,28 @@ def _materials(scene: Scene, region: NDArray[np.uint8], vein_share: float) -> Bo
 
 
 def _sites(scene: Scene, region: NDArray[np.uint8]) -> dict[str, NDArray[np.bool_]]:
-    """Where the temperature is watched."""
+    """Where the temperature is watched: names as in rehearsal.json, the places cut by `SITE_*`.
+
+    The dura's site is the layer of its sac beside the epidural space; a root's, the foramen beside the canal.
+    A place that this vertebra's box does not hold is left out.
+    """
     low, high = scene.vertebra.body_box_mm
     middle_z = np.abs(scene.z - (low[2] + high[2]) / 2) < (high[2] - low[2]) / 2
     spacing = (scene.spacing_mm,) * 3
     canal = scene.inside > 0
     to_canal = edt(~canal, anisotropy=spacing) if canal.any() else np.full(region.shape, np.inf)
-    centre = (scene.x**2 + scene.y**2 + scene.z**2 < 9.0) & (scene.depth > 0)
+    centre = (scene.x**2 + scene.y**2 + scene.z**2 < SITE_CENTRE_MM**2) & (scene.depth > 0)
     sites = {
         "body_centre": centre,
-        "posterior_cortex": (scene.part == BODY) & (to_canal < 2.0) & middle_z,
+        "posterior_cortex": (scene.part == BODY) & (to_canal < SITE_CORTEX_MM) & middle_z,
         "dura": np.isin(region, (CODES["dura"], CODES["canal_intradural"]))
-        & (scene.inside < value("cement.dura_inset_mm") + 2.0)
+        & (scene.inside < value("cement.dura_inset_mm") + SITE_DURA_MM)
         & middle_z,
         "cord": (region == CODES["cord"]) & middle_z,
-        "root_left": (region == CODES["foramen_left"]) & (to_canal < 4.0),
-        "root_right": (region == CODES["foramen_right"]) & (to_canal < 4.0),
-        "anterior_cortex": (scene.part == BODY) & (scene.y < low[1] + 2.0) & (scene.depth < 2.0),
+        "root_left": (region == CODES["foramen_left"]) & (to_canal < SITE_ROOT_MM),
+        "root_right": (region == CODES["foramen_right"]) & (to_canal < SITE_ROOT_MM),
+        "anterior_cortex": (scene.part == BODY)
+        & (scene.y < low[1] + SITE_CORTEX_MM)
+        & (scene.depth < SITE_CORTEX_MM),
     }
     return {name: np.asarray(mask) for name, mask in sites.items() if mask.any()}

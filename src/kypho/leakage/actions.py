@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kypho.evidence.records import record, value
+from kypho.evidence import record, value
 from kypho.leakage.canal import CanalFinding
 from kypho.leakage.routes import Routing
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from kypho.anatomy.rigid import Rigid, move_volume
-from kypho.evidence.records import value
+from kypho.evidence import value
 from kypho.leakage.check import Leakage
 from kypho.space import Volume, resample
 

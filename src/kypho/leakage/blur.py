@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from kypho.evidence.records import interval, value
+from kypho.evidence import interval, value
 from kypho.space import Volume
 
 __all__ = ["Blur", "measure_blur"]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from kypho.evidence.records import value
+from kypho.evidence import value
 from kypho.leakage.blur import Blur
 from kypho.leakage.formation import Formation
 from kypho.space import Volume

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from kypho.evidence.records import interval, value
+from kypho.evidence import interval, value
 from kypho.leakage.parts import Interval, Measured, MeasuredPart
 from kypho.leakage.scene import Scene
 from kypho.leakage.segment import Segmentation

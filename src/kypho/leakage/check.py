@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from kypho.anatomy import Labels, Vertebra
 from kypho.errors import InputError
-from kypho.evidence.records import value
+from kypho.evidence import value
 from kypho.leakage.actions import Action, actions_for
 from kypho.leakage.blur import Blur, measure_blur
 from kypho.leakage.canal import CanalFinding, read_canal

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from kypho.evidence.records import value
+from kypho.evidence import value
 from kypho.leakage.scene import Scene
 from kypho.leakage.segment import Limits
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kypho.evidence.records import value
+from kypho.evidence import value
 from kypho.leakage.parts import Interval, Measured
 from kypho.leakage.scene import Scene
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from kypho.anatomy import Labels
-from kypho.evidence.records import value
+from kypho.evidence import value
 from kypho.space import Volume
 
 __all__ = ["mend_level"]

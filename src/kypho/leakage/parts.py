@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from kypho.evidence.records import value
+from kypho.evidence import value
 from kypho.leakage.blur import Blur
 from kypho.leakage.boundary import Boundary, Contrast, Fits, fit_shapes, likely_contrast, settle
 from kypho.leakage.formation import refine, repeat

@@ -12,7 +12,7 @@ from scipy.fft import irfftn, next_fast_len, rfftn
 from kypho.anatomy import Vertebra
 from kypho.anatomy.rigid import Rigid, move_volume, refine_rigid
 from kypho.errors import FrameOfReferenceError
-from kypho.evidence.records import value
+from kypho.evidence import value
 from kypho.space import Grid, Volume, resample
 
 __all__ = ["CtRegistration", "register_vertebra"]

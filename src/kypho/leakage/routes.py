@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kypho.anatomy import Vertebra
-from kypho.evidence.records import value
+from kypho.anatomy import CANAL, Vertebra
+from kypho.evidence import value
 from kypho.leakage.parts import MeasuredPart
 from kypho.leakage.scene import Scene
 from kypho.space import sample_at
@@ -33,6 +33,7 @@ ROUTES: tuple[str, ...] = (
 )
 """Names as they stand in leakage.json; "indeterminate" is a speck too small to say anything of."""
 
+OFF_MODEL_MM = -20.0  # numerics: distance given to points outside the model of the level
 SIDE_MM = 1.0  # numerics: a centre nearer to the mid-sagittal plane than a pixel and a half has no side
 
 
@@ -59,16 +60,17 @@ def route_of(scene: Scene, part: MeasuredPart) -> Routing:
     """The route of one part outside the vertebra.
 
     Rules in their order: cement in the canal (basivertebral window or cortical), disc, needle track,
-    remote, foramen, tube along the wall, anything else at a wall. A margin below one voxel makes the
-    route "undetermined", the likely one is kept beside it.
+    remote, foramen, tube along the wall, anything else at a wall. A margin below half a pixel
+    makes the route "undetermined", the likely one is kept beside it; a speck outside the canal is
+    "indeterminate".
     """
     compartments = _compartments(scene, part)
     centre = part.points_mm.mean(axis=0)
     exit_mm = part.exit_mm if part.exit_mm is not None else _nearest_to_bone(scene, part)
     likely, margin = _decide(scene, part, compartments, centre, exit_mm)
     speck = 1000 * part.ml.value < value("leak.speck_mm3") and "canal" not in compartments
-    voxel = scene.ct.grid.spacing_mm[1]
-    route = "indeterminate" if speck else "undetermined" if margin < 0.5 * voxel else likely
+    pixel_mm = scene.ct.grid.spacing_mm[1]
+    route = "indeterminate" if speck else "undetermined" if margin < 0.5 * pixel_mm else likely
     left = float(centre[0])
     side = "midline" if abs(left) < SIDE_MM else "left" if left > 0 else "right"
     return Routing(
@@ -85,10 +87,12 @@ def _compartments(scene: Scene, part: MeasuredPart) -> dict[str, float]:
     points = part.points_mm
     vertebra = scene.vertebra
     world = vertebra.frame.to_world(points)
-    canal_mm = sample_at(vertebra.canal_mm, world, outside=-20.0)
+    canal_mm = sample_at(vertebra.canal_mm, world, outside=OFF_MODEL_MM)
     inside_canal = canal_mm > 0
     if part.canal_ml > 0.5 * part.ml.value:
-        inside_canal |= canal_mm < -15
+        # The canal runs on beyond the model of this level: of a part that is mostly canal, what is so far
+        # off counts with it.
+        inside_canal |= canal_mm < 0.75 * OFF_MODEL_MM
     upper = points[:, 2] - vertebra.superior.z_mm(points[:, :2])
     lower = vertebra.inferior.z_mm(points[:, :2]) - points[:, 2]
     behind = points[:, 1] - vertebra.wall.y_mm(points[:, 2])
@@ -118,8 +122,8 @@ def _footprint(vertebra: Vertebra, points: NDArray) -> NDArray[np.bool_]:
 
 
 def _canal_depth(vertebra: Vertebra) -> float:
-    """Sagittal diameter of the canal at mid height."""
-    canal = vertebra.regions.array == 5
+    """Sagittal extent of the canal over the whole level, mm."""
+    canal = vertebra.regions.array == CANAL
     rows = canal.any(axis=(0, 2))
     return float(np.count_nonzero(rows) * vertebra.grid.spacing_mm[1])
 
@@ -143,7 +147,9 @@ def _in_foramen(vertebra: Vertebra, points: NDArray, behind: NDArray) -> NDArray
 
 
 def _nearest_to_bone(scene: Scene, part: MeasuredPart) -> NDArray[np.float64]:
-    depth = sample_at(scene.vertebra.bone_mm, scene.vertebra.frame.to_world(part.points_mm), outside=-20.0)
+    depth = sample_at(
+        scene.vertebra.bone_mm, scene.vertebra.frame.to_world(part.points_mm), outside=OFF_MODEL_MM
+    )
     near = depth >= np.percentile(depth, 95)
     return np.asarray(part.points_mm[near].mean(axis=0), float)
 
@@ -151,6 +157,7 @@ def _nearest_to_bone(scene: Scene, part: MeasuredPart) -> NDArray[np.float64]:
 def _decide(
     scene: Scene, part: MeasuredPart, compartments: dict[str, float], centre: NDArray, exit_mm: NDArray
 ) -> tuple[str, float]:
+    """The first rule that holds, and its margin: mm, or a share over one half scaled to count like mm."""
     vertebra = scene.vertebra
     canal = compartments.get("canal", 0.0)
     if canal > 0.5 or part.canal_ml > max(value("leak.canal_found_ml"), 0.3 * part.ml.value):
@@ -169,7 +176,7 @@ def _decide(
     foramen = compartments.get("foramen_left", 0.0) + compartments.get("foramen_right", 0.0)
     if foramen > 0.5:
         return "foraminal", 4 * (foramen - 0.5) + 0.4
-    return _wall_route(part, compartments)
+    return _wall_route(part)
 
 
 def _canal_route(vertebra: Vertebra, part: MeasuredPart, exit_mm: NDArray) -> tuple[str, float]:
@@ -197,7 +204,7 @@ def _track_angle(vertebra: Vertebra, part: MeasuredPart, exit_mm: NDArray, centr
     return float(np.degrees(np.arccos(np.clip(abs(float(direction @ axis)), 0, 1))))
 
 
-def _wall_route(part: MeasuredPart, compartments: dict[str, float]) -> tuple[str, float]:
+def _wall_route(part: MeasuredPart) -> tuple[str, float]:
     """A thin long part along a wall fills a segmental vein; a compact one lies beside the spine."""
     radius = max(part.inner_radius_mm, 0.3)
     sphere = 4 / 3 * np.pi * radius**3
