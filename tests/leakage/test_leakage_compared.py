@@ -10,7 +10,7 @@ import pytest
 from kypho.anatomy.rigid import Rigid
 from kypho.case.leakage_heights import compare_heights
 from kypho.case.leakage_plan import read_planned
-from kypho.errors import LevelError, UnreadableFileError
+from kypho.errors import FrameOfReferenceError, LevelError, UnreadableFileError
 from kypho.leakage.agreement import compare_field, compare_needles, compare_routes
 from kypho.space import Volume
 
@@ -104,4 +104,49 @@ def test_a_plan_of_another_level_or_no_plan_is_refused(tmp_path):
         read_planned(tmp_path, "T7")
     (tmp_path / "plan.json").write_text("[]", encoding="utf-8")
     with pytest.raises(UnreadableFileError):
+        read_planned(tmp_path, "T7")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "hint"),
+    [
+        ({"level": "T8"}, LevelError, "is for T8, not T7"),
+        ({"ct_sha256": "1"}, FrameOfReferenceError, "another CT"),
+        ({"injected_ml": None}, UnreadableFileError, "kypho rehearse again"),
+        ({"leaked_ml": []}, UnreadableFileError, "kypho rehearse again"),
+    ],
+)
+def test_a_rehearsal_that_does_not_go_with_its_plan_is_refused(tmp_path, change, error, hint):
+    axes = {"origin_mm": [0, 0, 0], "left": [1, 0, 0], "posterior": [0, 1, 0], "superior": [0, 0, 1]}
+    plan = {
+        "level": "T7",
+        "approaches": [{"needles": [{"target_lps_mm": [0, 0, 0]}]}],
+        "recommended": 0,
+        "vertebra": {"frame_lps": axes},
+        "input": {"ct_sha256": "0"},
+    }
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    good = {"level": "T7", "ct_sha256": "0", "injected_ml": 2.0, "leaked_ml": {"venous": 0.1}}
+    (tmp_path / "rehearsal.json").write_text(json.dumps(good | change), encoding="utf-8")
+    with pytest.raises(error, match=hint):
+        read_planned(tmp_path, "T7")
+
+
+def test_a_plan_without_needles_is_no_plan(tmp_path):
+    plan = {
+        "level": "T7",
+        "approaches": [{"needles": []}],
+        "recommended": None,
+        "vertebra": {
+            "frame_lps": {
+                "origin_mm": [0, 0, 0],
+                "left": [1, 0, 0],
+                "posterior": [0, 1, 0],
+                "superior": [0, 0, 1],
+            }
+        },
+        "input": {"ct_sha256": "0"},
+    }
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    with pytest.raises(UnreadableFileError, match="no needle"):
         read_planned(tmp_path, "T7")

@@ -77,7 +77,8 @@ def read_planned(folder: Path, level: str) -> PlannedCase:
 
     Raises:
         UnreadableFileError: no plan in the folder, or a damaged file.
-        LevelError: the plan is for another level.
+        LevelError: the plan, or the rehearsal beside it, is for another level.
+        FrameOfReferenceError: the rehearsal was made on another CT than the plan.
     """
     plan = _json(folder / "plan.json", "run kypho plan first")
     try:
@@ -94,6 +95,8 @@ def read_planned(folder: Path, level: str) -> PlannedCase:
             rehearsal=None,
             field=None,
         )
+        if not len(case.targets_lps_mm):
+            raise ValueError("no needle in it")
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise UnreadableFileError(
             f"plan.json in {folder} is no plan of kypho ({error}); run kypho plan again"
@@ -102,7 +105,7 @@ def read_planned(folder: Path, level: str) -> PlannedCase:
         raise LevelError(f"the plan in {folder} is for {planned}, not {level}; give the plan of this level")
     if not (folder / "rehearsal.json").exists():
         return case
-    rehearsal = _json(folder / "rehearsal.json", "run kypho rehearse again")
+    rehearsal = _rehearsal(folder, case)
     stored = read_image(folder / "cement.nii.gz")
     field = Volume(array=np.asarray(stored.array, np.float32), grid=stored.grid, unit="1")
     return PlannedCase(**{**vars(case), "rehearsal": rehearsal, "field": field})
@@ -144,6 +147,30 @@ def compare_plan(
         if rehearsal is None
         else compare_routes(leakage, rehearsal["leaked_ml"], _chances(rehearsal)),
     )
+
+
+def _rehearsal(folder: Path, plan: PlannedCase) -> dict[str, Any]:
+    """The rehearsal beside a plan, if it is of the same level and CT and holds what is compared."""
+    rehearsal = _json(folder / "rehearsal.json", "run kypho rehearse again")
+    try:
+        level, ct = str(rehearsal["level"]), rehearsal["ct_sha256"]
+        float(rehearsal["injected_ml"])
+        for ml in rehearsal["leaked_ml"].values():
+            float(ml)
+        _chances(rehearsal)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableFileError(
+            f"rehearsal.json in {folder} is no rehearsal of kypho ({error}); run kypho rehearse again"
+        ) from None
+    if level != plan.level:
+        raise LevelError(
+            f"the rehearsal in {folder} is for {level}, not {plan.level}; rehearse this level into it"
+        )
+    if ct is not None and ct != plan.ct_sha256:
+        raise FrameOfReferenceError(
+            f"the rehearsal in {folder} was made on another CT than the plan; rehearse the planned CT into it"
+        )
+    return rehearsal
 
 
 def _chances(rehearsal: dict[str, Any]) -> dict[str, float] | None:
