@@ -58,6 +58,9 @@ def test_text_is_what_a_radiographer_reads():
     [
         (),
         ("--direction", "1,2"),
+        ("--direction", "0,0,0"),
+        ("--angles", "200,10"),
+        ("--angles", "20,100"),
         ("--angles", "a,b"),
         ("--direction", "nan,0,1"),
         ("--angles", "1,2", "--plan", "x"),

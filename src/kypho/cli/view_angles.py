@@ -13,6 +13,8 @@ from kypho.cli.options import AsJson
 
 __all__ = ["view_angles"]
 
+HALF_TURN_DEG = 180.0
+
 
 def view_angles(
     direction: Annotated[
@@ -37,7 +39,11 @@ def view_angles(
     if sum(given is not None for given in (direction, angles, plan)) != 1:
         raise SettingsError("give exactly one of --direction, --angles and --plan")
     if direction is not None:
-        rows = [_view("line", _numbers(direction, 3, "--direction"))]
+        line = _numbers(direction, 3, "--direction")
+        longest = max(map(abs, line))
+        if longest == 0:
+            raise SettingsError(f"--direction {direction!r} has no length; give a line to look along")
+        rows = [_view("line", [x / longest for x in line])]
     elif angles is not None:
         rows = [_dialled(_numbers(angles, 2, "--angles"))]
     else:
@@ -74,9 +80,14 @@ def _view(what: str, line: Sequence[float]) -> dict[str, Any]:
 
 
 def _dialled(angles: Sequence[float]) -> dict[str, Any]:
+    from kypho.errors import SettingsError
     from kypho.fluoroscopy import direction_of
 
     lao, cranial = angles
+    if abs(lao) > HALF_TURN_DEG or abs(cranial) > HALF_TURN_DEG / 2:
+        raise SettingsError(
+            f"--angles {lao:g},{cranial:g}: LAO is within 180 degrees and CRA within 90; correct it"
+        )
     beam = [float(x) + 0.0 for x in direction_of(lao, cranial).round(12)]
     return {"what": "angles", "lao_deg": lao, "cranial_deg": cranial, "beam_lps": beam}
 
