@@ -136,10 +136,13 @@ BAD = {
     "unknown gauge": (["--gauge", "9"], "8, 10, 11, 13"),
     "pause after the end": (["--pause", "5:1"], "between"),
     "pause is no number": (["--pause", "soon"], "ML:MIN"),
-    "five scenarios": (["--compare", "cement=low"] * 4, "one to four"),
     "unknown comparison": (["--compare", "colour=red"], "procedure"),
     "one point": (["--needle", "1,2,3"], "L,P,S:L,P,S"),
     "not a number": (["--needle", "1,2,nan:1,2,3"], "finite|L,P,S:L,P,S"),
+    "beyond all frames": (["--needle", "1e308,2,3:-1e308,5,6"], "L,P,S:L,P,S"),
+    "negative seed": (["--seed", "-1"], "seed -1"),
+    "endless volume": (["--volume-ml", "inf"], "volume inf mL is no positive number"),
+    "five scenarios": (["--compare", "volume=1"] * 4, "three others"),
     "far outside": (needles("0,0,0:10,10,10"), "far outside"),
     "in the canal": (needles(f"{LEFT.split(':')[0]}:{CANAL_TIP}"), "spinal canal"),
     "more than the void": ([*needles(LEFT), "--volume-ml", "60"], "inject less"),
@@ -205,6 +208,21 @@ def test_an_interrupted_ensemble_goes_on_where_it_stopped(tmp_path: Path, capfd,
     whole = json.loads((tmp_path / "whole" / "rehearsal.json").read_text())
     for key in ("p_leak", "p_leak_by_volume", "leaked_ml_quantiles", "safe_volume_ml"):
         assert resumed[key] == whole[key], "the same to the last digit as without the interruption"
+
+
+def test_what_two_runs_left_in_one_folder_is_used_up_to_the_first_double(tmp_path: Path) -> None:
+    def member(ml: float) -> Member:
+        fields = dict.fromkeys(Member.__dataclass_fields__, 0.0)
+        return Member(**fields | {"injected_ml": np.array([ml]), "leaked_ml": {}})
+
+    first, second = MemberFile(tmp_path, "same"), MemberFile(tmp_path, "same")
+    first.read(), second.read()
+    first.append(member(0.0))
+    first.append(member(1.0))
+    second.append(member(0.0))
+    first.append(member(2.0))
+    second.append(member(1.0))
+    assert [m.injected_ml[0] for m in MemberFile(tmp_path, "same").read()] == [0.0]
 
 
 @pytest.mark.slow

@@ -1,11 +1,13 @@
 """Finished ensemble members on disk, so that an interrupted rehearsal goes on where it stopped.
 
-One line of JSON per member after a line that names the inputs by their hash. A line torn by a kill is
-dropped when the file is read, and members of other inputs are never used.
+One line of JSON per member, with its number, after a line that names the inputs by their hash. A line torn
+by a kill is dropped when the file is read, and so is what follows a gap or a double, as two runs into one
+folder can leave it; members of other inputs are never used.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Mapping
@@ -17,12 +19,12 @@ import numpy as np
 
 from kypho import __version__
 from kypho.cement.ensemble import Member
-from kypho.errors import OutputError
+from kypho.errors import DiskFullError, OutputError
 from kypho.evidence import all_records
 
 __all__ = ["MemberFile", "inputs_hash"]
 
-MEMBERS_SCHEMA = "kypho.rehearsal-members/1"
+MEMBERS_SCHEMA = "kypho.rehearsal-members/2"
 
 
 def inputs_hash(inputs: Mapping[str, Any]) -> str:
@@ -44,10 +46,11 @@ class MemberFile:
         self.path = Path(folder) / ".rehearsal-members.jsonl"
         self._head = json.dumps({"schema": MEMBERS_SCHEMA, "inputs": inputs})
         self._whole: list[str] = []
+        self._count = 0
 
     def read(self) -> list[Member]:
         """The members kept for these inputs, in order; none where the file belongs to others."""
-        self._whole = [self._head]
+        self._whole, self._count = [self._head], 0
         try:
             head, *lines = self.path.read_text(encoding="utf-8").split("\n")
         except (OSError, ValueError):
@@ -57,19 +60,24 @@ class MemberFile:
         members = []
         for line in lines:
             try:
-                members.append(_member(json.loads(line)))
+                row = json.loads(line)
+                if row.pop("n") != len(members):
+                    break
+                members.append(_member(row))
             except (ValueError, TypeError, KeyError):
                 break
             self._whole.append(line)
+        self._count = len(members)
         return members
 
     def append(self, member: Member) -> None:
         """Keep one more.
 
         Raises:
+            DiskFullError: no space left.
             OutputError: the folder cannot be written.
         """
-        line = json.dumps(asdict(member), default=lambda array: array.tolist())
+        line = json.dumps({"n": self._count} | asdict(member), default=lambda array: array.tolist())
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self._whole:
@@ -81,9 +89,15 @@ class MemberFile:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise DiskFullError(
+                    f"no space left for the ensemble's members in {self.path.parent}; free space and run the "
+                    "same command again, or choose another --out"
+                ) from error
             raise OutputError(
                 f"{self.path} cannot be written ({error.strerror}); choose another --out"
             ) from error
+        self._count += 1
 
     def remove(self) -> None:
         """Forget them: the result is written."""

@@ -24,6 +24,7 @@ from kypho.space import sample_at
 __all__ = ["Lines", "drilled", "given_needles", "needles_of_plan", "planned_needles", "require_in_bone"]
 
 DRILL_REACH_MM = 60.0  # numerics: longer than any vertebral body is deep
+FARTHEST_MM = 1e5  # numerics: no scanner's frame lies so far from its origin
 DRILL_STEP_MM = 0.25  # numerics: a fraction of the finest cells
 
 Lines = Callable[[Strategy], tuple[tuple[NeedleLineMm, ...], str]]
@@ -44,7 +45,8 @@ def given_needles(points: Sequence[str], settings: RehearseSettings) -> Lines:
             ends = np.array([[float(x) for x in point.split(",")] for point in text.split(":")])
         except ValueError:
             ends = np.zeros(0)
-        if ends.shape != (2, 3) or not np.all(np.isfinite(ends)) or np.allclose(ends[0], ends[1]):
+        # The comparison is False for NaN too.
+        if ends.shape != (2, 3) or not np.all(np.abs(ends) < FARTHEST_MM) or np.allclose(ends[0], ends[1]):
             raise SettingsError(
                 f"--needle {text!r}: give entry and tip as L,P,S:L,P,S in mm, two different points"
             )

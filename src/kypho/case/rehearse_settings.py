@@ -105,7 +105,7 @@ class RehearseSettings:
         gauge: of every cannula; None takes the planned device's, or the record's where that has no bore.
 
     Raises:
-        SettingsError: scenarios, cell size, members or gauge out of range.
+        SettingsError: scenarios, cell size, members, seed or gauge out of range.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -116,11 +116,15 @@ class RehearseSettings:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.scenarios) <= 4:
-            raise SettingsError(f"{len(self.scenarios)} scenarios; give one to four")
+            raise SettingsError(
+                f"{len(self.scenarios)} scenarios; give the first and up to three others to compare with"
+            )
         if not 0.3 <= self.grid_mm <= 2.0:
             raise SettingsError(f"grid of {self.grid_mm} mm; choose 0.3 to 2 mm")
         if self.members != 0 and self.members < 2:
             raise SettingsError(f"{self.members} members; give 0 for none or at least 2")
+        if self.seed < 0:
+            raise SettingsError(f"seed {self.seed} is negative; give 0 or more")
         if self.gauge is not None:
             self.bore_mm()
 

@@ -72,7 +72,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.volume_ml) and self.volume_ml > 0):
-            raise SettingsError(f"cement volume {self.volume_ml} mL is not positive; correct it")
+            raise SettingsError(f"cement volume {self.volume_ml} mL is no positive number; correct it")
         if (self.rate_ml_min is None) == (self.pressure_kpa is None):
             raise SettingsError(
                 "a stage takes either a rate in mL/min or a pressure in kPa; give one of them"
@@ -80,7 +80,7 @@ class Stage:
         drive = self.pressure_kpa if self.rate_ml_min is None else self.rate_ml_min
         if not (drive is not None and np.isfinite(drive) and drive > 0):
             what = "pressure" if self.rate_ml_min is None else "rate"
-            raise SettingsError(f"injection {what} {drive} is not positive; correct it")
+            raise SettingsError(f"injection {what} {drive} is no positive number; correct it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class Pause:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.minutes) and self.minutes > 0):
-            raise SettingsError(f"pause of {self.minutes} min is not positive; leave it out")
+            raise SettingsError(f"pause of {self.minutes} min is no positive number; leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.start_min) and self.start_min >= 0):
-            raise SettingsError(f"start {self.start_min} min after mixing is negative; correct it")
+            raise SettingsError(
+                f"start {self.start_min} min after mixing is negative or no number; correct it"
+            )
         if not any(isinstance(step, Stage) for step in self.steps):
             raise SettingsError("the schedule injects nothing; add a stage")
 
