@@ -55,15 +55,21 @@ def imaging(
     modality: Annotated[str, typer.Option("--modality", help="CT, MRI, XR, other")] = "CT",
     check: Annotated[Path | None, typer.Option("--from", help="leakage.json of kypho check.")] = None,
     canal_cement: Annotated[str, typer.Option("--canal-cement", help="yes, no, unknown")] = "unknown",
-    levels: Annotated[list[str] | None, typer.Option("--level")] = None,
-    side: Annotated[str, typer.Option("--side")] = "unknown",
-    compartment: Annotated[str, typer.Option("--compartment")] = "unknown",
-    encroachment_percent: Annotated[float | None, typer.Option("--encroachment-percent")] = None,
+    levels: Annotated[list[str] | None, typer.Option("--level", help="Level such as T7. Repeatable.")] = None,
+    side: Annotated[
+        str, typer.Option("--side", help="Side of the cement: right, left, both, unknown.")
+    ] = "unknown",
+    compartment: Annotated[
+        str, typer.Option("--compartment", help="epidural, intradural, both, undetermined, unknown")
+    ] = "unknown",
+    encroachment_percent: Annotated[
+        float | None, typer.Option("--encroachment-percent", help="Share of the canal taken, %.")
+    ] = None,
     cord_compression: Annotated[str, typer.Option("--cord-compression", help="yes, no, unknown")] = "unknown",
     requested: Annotated[
         str | None, typer.Option("--requested", help="When the image was asked for.")
     ] = None,
-    text: Annotated[str | None, typer.Option("--text")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Free text without names.")] = None,
     source: Source = "typed",
 ) -> dict[str, Any]:
     """An imaging result, typed or from `kypho check`."""
@@ -94,7 +100,9 @@ def status(
         str | None, typer.Option("--now", help="Judge at this instant instead of the present.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every alarm in full.")] = False,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON instead of a summary.")
+    ] = False,
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Where a case stands: alarms and why, what to do by when, clocks, what is due, what is unknown."""
@@ -151,7 +159,9 @@ def timeline(
 @follow_app.command()
 def watch(
     case: Annotated[str | None, typer.Argument(help="Pseudonym; without one, all cases.")] = None,
-    now: Annotated[str | None, typer.Option("--now")] = None,
+    now: Annotated[
+        str | None, typer.Option("--now", help="Judge at this instant instead of the present.")
+    ] = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Due and overdue examinations and active alarms; exit code 62 if a red flag is active."""

@@ -25,13 +25,19 @@ Texts = list[str] | None
 def procedure(
     level: Annotated[str, typer.Option("--level", help="Treated level, e.g. T7.")],
     procedure: Annotated[str, typer.Option("--procedure", help="PKP or PVP.")] = "PKP",
-    approach: Annotated[str | None, typer.Option("--approach")] = None,
-    device: Annotated[str | None, typer.Option("--device")] = None,
-    cement: Annotated[str | None, typer.Option("--cement")] = None,
-    lot: Annotated[str | None, typer.Option("--lot")] = None,
-    volume_ml: Annotated[float | None, typer.Option("--volume-ml")] = None,
-    rate_ml_min: Annotated[float | None, typer.Option("--rate-ml-min")] = None,
-    complications: Annotated[Texts, typer.Option("--complication")] = None,
+    approach: Annotated[
+        str | None, typer.Option("--approach", help="Such as transpedicular, bilateral.")
+    ] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Needle or balloon used.")] = None,
+    cement: Annotated[str | None, typer.Option("--cement", help="Product or viscosity.")] = None,
+    lot: Annotated[str | None, typer.Option("--lot", help="Lot of the cement.")] = None,
+    volume_ml: Annotated[float | None, typer.Option("--volume-ml", help="Cement volume, mL.")] = None,
+    rate_ml_min: Annotated[
+        float | None, typer.Option("--rate-ml-min", help="Injection rate, mL/min.")
+    ] = None,
+    complications: Annotated[
+        Texts, typer.Option("--complication", help="What went wrong. Repeatable.")
+    ] = None,
 ) -> None:
     """The augmentation; --at is the end of the injection."""
 
@@ -40,11 +46,15 @@ def procedure(
 @stores("symptom", role="patient")
 def symptom(
     symptom: Annotated[str, typer.Argument(help="leg_weakness, numbness, pain, dyspnoea, fever, ...")],
-    side: Annotated[str, typer.Option("--side")] = "unknown",
-    trend: Annotated[str, typer.Option("--trend")] = "unknown",
+    side: Annotated[str, typer.Option("--side", help="right, left, both, unknown")] = "unknown",
+    trend: Annotated[
+        str, typer.Option("--trend", help="new, progressive, stable, better, resolved, unknown")
+    ] = "unknown",
     pain: Annotated[str | None, typer.Option("--pain", help="'hypochondrium 6 girdle new'")] = None,
-    during_injection: Annotated[bool, typer.Option("--during-injection")] = False,
-    text: Annotated[str | None, typer.Option("--text")] = None,
+    during_injection: Annotated[
+        bool, typer.Option("--during-injection", help="It began while cement went in.")
+    ] = False,
+    text: Annotated[str | None, typer.Option("--text", help="Free text without names.")] = None,
 ) -> dict[str, Any]:
     """What the patient reports or somebody notices."""
     from kypho.followup.typed import read_pain
@@ -57,7 +67,7 @@ def symptom(
 def decision(
     decision: Annotated[str, typer.Argument(help="What was decided.")],
     closes: Annotated[Texts, typer.Option("--close", help="Rule whose alarm this answers for.")] = None,
-    reason: Annotated[str | None, typer.Option("--reason")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why.")] = None,
 ) -> None:
     """A decision somebody answers for; the only thing that closes an alarm."""
 
@@ -66,9 +76,11 @@ def decision(
 @stores("operation", role="surgeon")
 def operation(
     operation: Annotated[str, typer.Argument(help="What was done.")],
-    decompression: Annotated[bool, typer.Option("--decompression")] = False,
-    levels: Annotated[Texts, typer.Option("--level")] = None,
-    findings: Annotated[str | None, typer.Option("--findings")] = None,
+    decompression: Annotated[
+        bool, typer.Option("--decompression", help="The operation decompresses cord or roots.")
+    ] = False,
+    levels: Annotated[Texts, typer.Option("--level", help="Level such as T7. Repeatable.")] = None,
+    findings: Annotated[str | None, typer.Option("--findings", help="What was found.")] = None,
 ) -> None:
     """A later operation; --at is knife to skin."""
 
@@ -78,7 +90,9 @@ def operation(
 def diagnosis(
     diagnosis: Annotated[str, typer.Argument()],
     ais: Annotated[str | None, typer.Option("--ais", help="A to E, from a full examination.")] = None,
-    certainty: Annotated[str, typer.Option("--certainty")] = "confirmed",
+    certainty: Annotated[
+        str, typer.Option("--certainty", help="confirmed, suspected, excluded")
+    ] = "confirmed",
 ) -> None:
     """A diagnosis."""
 
@@ -87,9 +101,9 @@ def diagnosis(
 @stores("treatment", role="physician")
 def treatment(
     treatment: Annotated[str, typer.Argument()],
-    dose: Annotated[str | None, typer.Option("--dose")] = None,
-    route: Annotated[str | None, typer.Option("--route")] = None,
-    purpose: Annotated[str | None, typer.Option("--purpose")] = None,
+    dose: Annotated[str | None, typer.Option("--dose", help="With unit.")] = None,
+    route: Annotated[str | None, typer.Option("--route", help="Such as oral, intravenous.")] = None,
+    purpose: Annotated[str | None, typer.Option("--purpose", help="What it is for.")] = None,
 ) -> None:
     """A drug or another treatment that is no operation."""
 
@@ -101,7 +115,7 @@ def encounter(
     place: Annotated[
         str | None, typer.Option("--place", help="No names: 'own hospital', 'elsewhere'.")
     ] = None,
-    text: Annotated[str | None, typer.Option("--text")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Free text without names.")] = None,
 ) -> None:
     """A door passed."""
 
@@ -134,6 +148,6 @@ def consent(
 @stores("retraction", role="physician")
 def retraction(
     corrects: Annotated[str, typer.Argument(metavar="event", help="Id of the event to take back.")],
-    reason: Annotated[str, typer.Option("--reason")],
+    reason: Annotated[str, typer.Option("--reason", help="Why.")],
 ) -> None:
     """Take an event back; it stays in the history."""

@@ -41,7 +41,9 @@ def exam(
     sensation: Annotated[
         str, typer.Option("--sensation", help="normal, reduced, absent: only where not mapped")
     ] = "unknown",
-    sensory_level: Annotated[str | None, typer.Option("--sensory-level")] = None,
+    sensory_level: Annotated[
+        str | None, typer.Option("--sensory-level", help="Sensory level, such as T8.")
+    ] = None,
     saddle: Annotated[str, typer.Option("--saddle", help="normal, reduced, absent, NT")] = "NT",
     voluntary_anal_contraction: Annotated[
         str, typer.Option("--vac", help="Voluntary anal contraction: Yes, No, NT")
@@ -52,10 +54,12 @@ def exam(
     ] = None,
     pvr_ml: Annotated[float | None, typer.Option("--pvr-ml", help="Post-void residual.")] = None,
     catheter: Annotated[str, typer.Option("--catheter", help="yes, no, unknown")] = "unknown",
-    temperature_c: Annotated[float | None, typer.Option("--temperature-c")] = None,
-    spo2_percent: Annotated[float | None, typer.Option("--spo2-percent")] = None,
+    temperature_c: Annotated[float | None, typer.Option("--temperature-c", help="Degrees Celsius.")] = None,
+    spo2_percent: Annotated[
+        float | None, typer.Option("--spo2-percent", help="Oxygen saturation, %.")
+    ] = None,
     untestable: Annotated[str | None, typer.Option("--untestable", help="Why it could not be done.")] = None,
-    text: Annotated[str | None, typer.Option("--text")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Free text without names.")] = None,
     ask: Ask = False,
 ) -> dict[str, Any]:
     """A bedside examination. What is not given is unknown, never normal."""
