@@ -21,7 +21,7 @@ class Advice:
     text: str
 
 
-_PRESENT: dict[str, tuple[tuple[Topic, str], ...]] = {
+IF_PRESENT: dict[str, tuple[tuple[Topic, str], ...]] = {
     "posterior_wall_defect": (
         ("needle", "Keep the tip in the anterior third and approach from the side away from the defect."),
         ("dose", "Stop when cement nears the posterior third; small steps under lateral view."),
@@ -65,7 +65,9 @@ _PRESENT: dict[str, tuple[tuple[Topic, str], ...]] = {
         ("imaging", "Oedema on the MR: a fresh or unhealed break, or a tumour; it supports this level."),
     ),
 }
-_UNKNOWN: dict[str, tuple[Topic, str]] = {
+"""Factor to what follows if it is there; every factor of `FACTORS` has a line."""
+
+IF_UNKNOWN: dict[str, tuple[Topic, str]] = {
     "posterior_wall_defect": (
         "imaging",
         "The posterior wall cannot be judged here: thin slices before puncture.",
@@ -80,6 +82,7 @@ _UNKNOWN: dict[str, tuple[Topic, str]] = {
     "retropulsion": ("imaging", "A small retropulsion cannot be excluded: look at the canal on MRI."),
     "severe_compression": ("imaging", "No neighbour to compare with: judge the height on a wider scan."),
 }
+"""Factor to what follows if it could not be judged, where something does."""
 
 
 def advice(result: Assessment) -> tuple[Advice, ...]:
@@ -91,10 +94,10 @@ def advice(result: Assessment) -> tuple[Advice, ...]:
     lines: list[Advice] = []
     for finding in result.findings:
         if finding.state == "present":
-            for topic, text in _PRESENT.get(finding.factor, ()):
+            for topic, text in IF_PRESENT.get(finding.factor, ()):
                 lines.append(Advice(topic=topic, factor=finding.factor, text=text))
-        elif finding.state == "not_assessable" and finding.factor in _UNKNOWN:
-            topic, text = _UNKNOWN[finding.factor]
+        elif finding.state == "not_assessable" and finding.factor in IF_UNKNOWN:
+            topic, text = IF_UNKNOWN[finding.factor]
             lines.append(Advice(topic=topic, factor=finding.factor, text=text))
     if result.foreign_ml > 0:
         text = "Cement or metal is already in this body: its space is taken and its walls cannot be judged."
