@@ -180,14 +180,17 @@ def groups(cases: list[dict]) -> list[tuple[str, list[dict]]]:
     return [(name, part) for name, part in rows if part]
 
 
-def write_page(work: Path, out: Path, source: str) -> None:
-    """Write check.md and check.png from the cases in `work`."""
+def write_page(work: Path, out: Path, source: str, *, stale: bool = False) -> None:
+    """Write check.md and check.png from the cases in `work`; `stale` if the code has changed since they ran."""
     cases = load(work)
+    seeds = [c["truth"]["recipe"]["seed"] for c in cases]
     lines = [
         "# Post-operative check on synthetic CTs",
         "",
         f"Written by `docs/results/make_check.py`, kypho {__version__}. Base image: `{source}` (LIDC-IDRI-0001, "
-        "CC BY 3.0; labels: TotalSegmentator). **All cement, metal and confusers are synthetic**; so is every "
+        f"CC BY 3.0; labels: TotalSegmentator). Seeds {min(seeds)} to {max(seeds)}, code version {work.name}"
+        + ("; **the code has changed since these cases ran, run them again**" if stale else "")
+        + ". **All cement, metal and confusers are synthetic**; so is every "
         "truth below. Nothing here says how the check does on CTs of real operations.",
         "",
         f"{len(cases)} CTs at {len({c['level'] for c in cases})} levels "
@@ -331,9 +334,3 @@ def draw(cases: list[dict], path: Path) -> None:
         axis.grid(alpha=0.3)
     figure.suptitle("Synthetic post-operative CTs", fontsize=11)
     figure.savefig(path, dpi=110)
-
-
-if __name__ == "__main__":
-    import sys
-
-    write_page(Path(sys.argv[1]), Path(__file__).parent, "lidc-idri-0001_ct.nii.gz")

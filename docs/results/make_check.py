@@ -242,10 +242,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--page-only", action="store_true", help="write the page from the cases at hand")
+    parser.add_argument(
+        "--of", help="with --page-only: the code version whose cases are shown, else this one"
+    )
     parser.add_argument("--part", default="0/1", help="run every n-th level from the m-th: m/n")
     parser.add_argument("--cases-only", action="store_true", help="run cases, write no page")
     options = parser.parse_args()
-    options.work = options.work / code_version()
+    shown = options.of or code_version()
+    options.work = options.work / shown
     options.work.mkdir(parents=True, exist_ok=True)
     if not options.page_only:
         run_all(options)
@@ -253,7 +257,7 @@ def main() -> None:
         return
     from check_page import write_page  # beside this script
 
-    write_page(options.work, options.out, options.ct.name)
+    write_page(options.work, options.out, options.ct.name, stale=shown != code_version())
 
 
 def run_all(options: argparse.Namespace) -> None:
