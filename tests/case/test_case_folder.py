@@ -136,6 +136,11 @@ def test_the_first_folder_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Mon
         pytest.fail("the block must not run")
 
 
+def test_a_place_where_no_folder_can_be_made_is_an_output_error() -> None:
+    with pytest.raises(errors.OutputError, match="--out"):
+        require_writable(Path("/proc/kypho-case"))
+
+
 def test_relative_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 

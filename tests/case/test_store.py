@@ -269,3 +269,10 @@ def test_the_same_on_postgresql(postgres):
     with Store(postgres) as store:
         assert len(store.record("crash").events) == 2 + 2 * 20
         assert [record.case for record in store.records()] == ["crash"]
+
+
+def test_the_password_of_a_database_url_is_never_shown():
+    with pytest.raises(UnreadableFileError) as failed:
+        Store("nothing://user:secret@host/db")
+    assert "secret" not in str(failed.value)
+    assert "user:***@host" in str(failed.value)

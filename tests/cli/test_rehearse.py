@@ -140,6 +140,7 @@ BAD = {
     "one point": (["--needle", "1,2,3"], "L,P,S:L,P,S"),
     "not a number": (["--needle", "1,2,nan:1,2,3"], "finite|L,P,S:L,P,S"),
     "beyond all frames": (["--needle", "1e308,2,3:-1e308,5,6"], "L,P,S:L,P,S"),
+    "named twice": (["--compare", "volume=1,volume=2"], "volume is named twice"),
     "negative seed": (["--seed", "-1"], "seed -1"),
     "endless volume": (["--volume-ml", "inf"], "volume inf mL is no positive number"),
     "five scenarios": (["--compare", "volume=1"] * 4, "three others"),

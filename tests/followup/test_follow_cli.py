@@ -10,7 +10,7 @@ from kypho.case.store import Store
 from kypho.cli.codes import EXIT_RED
 from kypho.cli.main import app
 from kypho.errors import RecordError, UnreadableFileError
-from kypho.followup.typed import imaging_from_check
+from kypho.followup.typed import imaging_from_check, read_lab
 
 FOUNDING = Path(__file__).parents[2] / "examples" / "06_founding_case.yaml"
 
@@ -213,3 +213,9 @@ def test_reading_makes_no_store(kypho):
     with pytest.raises(UnreadableFileError, match="follow init"):
         kypho("follow", "status")
     assert not Path(kypho.where).exists()
+
+
+@pytest.mark.parametrize("amount", ["nan mg/L", "-inf", "Infinity mg/L"])
+def test_a_laboratory_value_that_is_no_number_is_not_taken_for_words(amount):
+    with pytest.raises(RecordError, match="no number"):
+        read_lab(f"crp={amount}")

@@ -57,7 +57,7 @@ class MemberFile:
             return []
         if head != self._head:
             return []
-        members = []
+        members: list[Member] = []
         for line in lines:
             try:
                 row = json.loads(line)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -58,12 +59,13 @@ class Store:
     """
 
     def __init__(self, where: str | Path = DEFAULT_STORE, *, create: bool = True) -> None:
-        self.where = str(where)
-        if not create and "://" not in self.where and not Path(where).exists():
+        where = str(where)
+        self.where = _without_password(where)
+        if not create and "://" not in where and not Path(where).exists():
             raise UnreadableFileError(
                 f"there is no store {where}; name it with --store, or start one: kypho follow init"
             )
-        self._engine = _engine(self.where)
+        self._engine = _engine(where)
         with self._errors(), self._writer() as connection:
             migrate(connection)
 
@@ -202,6 +204,11 @@ def _parse(payloads: list[str]) -> list[Event]:
             gc.enable()
 
 
+def _without_password(where: str) -> str:
+    """A database URL as it may be shown."""
+    return re.sub(r"(://[^:/@]*:).*@", r"\1***@", where)
+
+
 def _engine(where: str) -> sa.Engine:
     if "://" in where:
         try:
@@ -211,7 +218,9 @@ def _engine(where: str) -> sa.Engine:
                 f"the driver {missing.name!r} is not installed; pip install 'kypho[postgres]'"
             ) from None
         except sa.exc.ArgumentError:
-            raise UnreadableFileError(f"store {where!r} is no database URL; name a file or a URL") from None
+            raise UnreadableFileError(
+                f"store {_without_password(where)!r} is no database URL; name a file or a URL"
+            ) from None
     path = Path(where)
     try:
         path.touch(mode=OWNER_ONLY, exist_ok=True)

@@ -140,6 +140,8 @@ def _changed(base: Scenario, text: str) -> Scenario:
         if key not in (*numbers, *words, "pause") or not given:
             known = ", ".join((*words, *numbers, "pause"))
             raise SettingsError(f"--compare {entry!r}: give NAME=VALUE with NAME one of {known}")
+        if {"pause": "pauses"}.get(key, numbers.get(key, key)) in changes:
+            raise SettingsError(f"--compare {text!r}: {key} is named twice; give it once")
         if key == "pause":
             changes["pauses"] = () if given == "none" else _pauses(given.split("+"))
             continue

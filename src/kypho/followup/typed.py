@@ -89,6 +89,8 @@ def read_lab(text: str) -> dict[str, Any]:
     if number := NUMBER.match(amount):
         lab["value"] = float(number[1])
         lab["unit"] = number[2].strip() or None
+    elif amount.split()[0].lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        raise RecordError(f"lab {text!r}: {amount!r} is no number; write the value, or words such as 'trace'")
     else:
         lab["text"] = amount
     if reference:

@@ -82,8 +82,8 @@ def read_signal(mr: Volume, on_mr: Labels, vertebra: Vertebra, motion: Rigid) ->
     body[inside] = sample_at(mr, motion.point(vertebra.grid.to_world(np.argwhere(inside))), outside=np.nan)
     return MrSignal(
         # The brighter half: labels of the canal hold fat and partial volume too.
-        fluid=float(np.nanpercentile(bright, 75)),
-        cord=float(np.nanmedian(dark)),
+        fluid=float(np.nanpercentile(bright, 75)) if np.isfinite(bright).any() else np.nan,
+        cord=float(np.nanmedian(dark)) if np.isfinite(dark).any() else np.nan,
         bodies=_other_bodies(mr, on_mr, vertebra.level, middle),
         body=body,
     )
