@@ -117,6 +117,16 @@ def test_seg_and_sr_pass_the_validator(tmp_path: Path, kind: str) -> None:
     assert_valid(tmp_path / "sr.dcm")
 
 
+def test_a_segment_that_stands_alone_is_reported_too(tmp_path: Path) -> None:
+    # highdicom then writes its number once for all frames, where its own reader does not look.
+    ct = ct_of("plain", tmp_path)
+    seg = write_seg(tmp_path / "seg.dcm", ct, segments(ct.volume.grid.shape)[:1], description="test")
+    write_sr(tmp_path / "sr.dcm", ct, seg, GROUPS, description="test")
+    assert_valid(tmp_path / "sr.dcm")
+    (group,) = highdicom.sr.srread(tmp_path / "sr.dcm").content.get_volumetric_roi_measurement_groups()
+    assert group.referenced_segment.referenced_sop_instance_uid == seg.SOPInstanceUID
+
+
 def test_the_report_reads_back(tmp_path: Path) -> None:
     ct = ct_of("plain", tmp_path)
     seg = write_seg(tmp_path / "seg.dcm", ct, segments(ct.volume.grid.shape), description="test")

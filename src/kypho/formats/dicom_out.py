@@ -244,7 +244,9 @@ def write_sr(
             )
         ),
         procedure_reported=codes.LN.CTUnspecifiedBodyRegion,
-        imaging_measurements=[_measured(group, segmentation) for group in groups],
+        imaging_measurements=[
+            _measured(group, segmentation, str(headers[0].SeriesInstanceUID)) for group in groups
+        ],
         title=codes.DCM.ImagingMeasurementReport,
         referenced_images=headers,
     )
@@ -263,16 +265,20 @@ def write_sr(
     return report
 
 
-def _measured(group: ReportGroup, segmentation: Any) -> Any:
-    """One volumetric group about one segment."""
+def _measured(group: ReportGroup, segmentation: Any, source_series_uid: str) -> Any:
+    """One volumetric group about one segment, which was drawn on that series."""
     from highdicom import sr
 
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             uid=stable_uid("tracking", group.tracking), identifier=group.tracking
         ),
-        referenced_segment=sr.ReferencedSegment.from_segmentation(
-            segmentation, segment_number=group.segment_number
+        # Not `from_segmentation`: it finds no frames of a segment that stands alone in its file.
+        referenced_segment=sr.ReferencedSegment(
+            sop_class_uid=segmentation.SOPClassUID,
+            sop_instance_uid=segmentation.SOPInstanceUID,
+            segment_number=group.segment_number,
+            source_series=sr.SourceSeriesForSegmentation(source_series_uid),
         ),
         finding_type=_concept(group.finding),
         finding_sites=[sr.FindingSite(anatomic_location=_concept(level_code(group.level)))],
