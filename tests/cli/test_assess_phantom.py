@@ -74,6 +74,17 @@ def test_without_a_level_the_levels_are_listed():
     assert "T7" in str(result.exception)
 
 
+def test_a_report_on_a_made_up_ct_says_so(tmp_path, assessed):
+    made, out = tmp_path / "v", tmp_path / "a"
+    run("phantom", CT, "--labels", LABELS, "--level", "T7", "--collapse", "wedge=30", "--out", made)
+    result = run(
+        "assess", made / "ct.nii.gz", "--labels", made / "labels.nii.gz", "--level", "T7", "--out", out
+    )
+    assert result.exit_code == 0, result.output
+    assert "SYNTHETIC" in (out / "assessment.html").read_text()
+    assert "SYNTHETIC" not in (assessed[0] / "assessment.html").read_text()
+
+
 def test_a_level_that_is_not_there(tmp_path):
     result = run("assess", CT, "--labels", LABELS, "--level", "L3", "--out", tmp_path / "no")
     assert isinstance(result.exception, LevelError)

@@ -158,6 +158,6 @@ def write_json(path: Path, content: Any) -> None:
     Path(path).write_text(text + "\n", encoding="utf-8")
 
 
-def write_volume(path: Path, volume: Volume) -> None:
-    """Write a volume as NIfTI (.nii.gz) on its own grid, qform and sform set."""
-    write_nifti(Path(path), volume)
+def write_volume(path: Path, volume: Volume, *, synthetic: bool = False) -> None:
+    """Write a volume as NIfTI (.nii.gz) on its own grid, qform and sform set; see `write_nifti`."""
+    write_nifti(Path(path), volume, synthetic=synthetic)

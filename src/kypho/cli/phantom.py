@@ -58,8 +58,8 @@ def phantom(
     vertebra = build_vertebra(image.volume, found.labels, level.upper())
     made = make_fracture(image.volume, found.labels, vertebra, spec, slice_mm=slice_mm)
     with case_folder(out) as staging:
-        write_volume(staging / "ct.nii.gz", made.ct)
-        write_volume(staging / "labels.nii.gz", made.labels.volume)
+        write_volume(staging / "ct.nii.gz", made.ct, synthetic=True)
+        write_volume(staging / "labels.nii.gz", made.labels.volume, synthetic=True)
         write_json(staging / "labels.json", {name: list(ids) for name, ids in made.labels.ids.items()})
         write_json(staging / "truth.json", json.loads(json.dumps(made.truth)))
     typer.echo(f"{made.truth['synthetic']}. Written: {out}")

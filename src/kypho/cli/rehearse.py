@@ -245,10 +245,13 @@ def _summary(content: RehearsalDocument, folder: Path) -> str:
     ] or ["  no leak at the recorded threshold in the single injection"]
     if content.p_leak and content.ensemble and content.safe_probability is not None:
         p = content.p_leak["canal"]
+        limit = content.safe_probability
+        low, high = p.interval
+        unsure = ", but so few cannot show it: take more members" if p.value <= limit < high else ""
         lines.append(
-            f"  canal leak in {100 * p.value:.0f} % ({100 * p.interval[0]:.0f}-{100 * p.interval[1]:.0f}) of "
-            f"{content.ensemble.n} injections; below {100 * content.safe_probability:.0f} % up to "
-            f"{content.safe_volume_ml:.1f} mL"
+            f"  canal leak in {100 * p.value:.0f} % ({100 * low:.0f}-{100 * high:.0f}) of "
+            f"{content.ensemble.n} injections; their share stays below {100 * limit:.0f} % up to "
+            f"{content.safe_volume_ml:.1f} mL{unsure}"
         )
     hottest = ", ".join(
         f"{site.replace('_', ' ')} {c:.1f}"

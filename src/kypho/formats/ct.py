@@ -43,6 +43,11 @@ class CtInput:
     series_uid: str | None = None
     sources: tuple[Any, ...] = ()
 
+    @property
+    def synthetic(self) -> bool:
+        """True if the file says that a program made it."""
+        return any("synthetic" in note.lower() for note in self.notes)
+
 
 def read_ct(path: Path, *, series: str | None = None) -> CtInput:
     """Read a CT from NIfTI, NRRD, MetaImage, a DICOM folder or file, or a zip of DICOM.

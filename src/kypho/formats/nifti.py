@@ -16,6 +16,9 @@ from kypho.space import Grid, Volume
 
 __all__ = ["RawImage", "read_nifti", "write_nifti"]
 
+SYNTHETIC = b"SYNTHETIC: no patient"
+"""Stands in the header's description of what a program made."""
+
 GZIP_RATIO = 1032
 """Deflate cannot expand further; a header that asks for more lies."""
 
@@ -127,6 +130,8 @@ def read_nifti(path: Path) -> RawImage:
         proxy: Any = image.dataobj
         stored = np.asarray(proxy.get_unscaled()).reshape(shape, order="F").T
         names = _label_table(header)
+        if b"synthetic" in bytes(header["descrip"].item()).lower():
+            notes = (*notes, f"{what} says that it is synthetic")
     columns = (RAS_TO_LPS @ affine[:3, :3])[:, ::-1]
     grid, repairs = grid_from_columns(columns, RAS_TO_LPS @ affine[:3, 3], shape[::-1], what)
     return RawImage(
@@ -148,10 +153,11 @@ def _is_nifti2(path: Path) -> bool:
         return handle.read(4) in (b"\x1c\x02\x00\x00", b"\x00\x00\x02\x1c")
 
 
-def write_nifti(path: Path, volume: Volume) -> None:
+def write_nifti(path: Path, volume: Volume, *, synthetic: bool = False) -> None:
     """Write a volume (.nii or .nii.gz) with qform and sform set and equal, code 1 (scanner).
 
-    Labels become uint8 or uint16, other integers int16, everything else float32.
+    Labels become uint8 or uint16, other integers int16, everything else float32. What is `synthetic` says
+    so in its header, and `read_nifti` passes it on.
 
     Raises:
         OSError: the disk says no; `kypho.case.folder` turns it into OutputError.
@@ -170,4 +176,6 @@ def write_nifti(path: Path, volume: Volume) -> None:
     image.set_qform(affine, code=1)
     image.set_sform(affine, code=1)
     image.header.set_xyzt_units("mm")
+    if synthetic:
+        image.header["descrip"] = SYNTHETIC
     nibabel.save(image, path)

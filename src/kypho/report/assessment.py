@@ -14,9 +14,7 @@ from kypho.report.mri import mri_figure
 __all__ = ["headline", "render_assessment"]
 
 
-def render_assessment(
-    result: AssessmentResult, document: AssessmentDocument, folder: Path, *, synthetic: bool = False
-) -> None:
+def render_assessment(result: AssessmentResult, document: AssessmentDocument, folder: Path) -> None:
     """Write figures/assessment_*.png and assessment.html into a folder."""
     figures = {
         "body": body_figure(result.vertebra, result.assessment),
@@ -36,7 +34,7 @@ def render_assessment(
         headline=headline(document),
         figures={name: embed(path) for name, path in files.items()},
         evidence=[record(i) for i in sorted(used)],
-        synthetic=synthetic,
+        synthetic=result.ct.synthetic,
     )
 
 

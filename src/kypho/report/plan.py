@@ -44,6 +44,7 @@ def render_plan(result: PlanResult, document: PlanDocument, folder: Path) -> Non
         },
         notes=[*result.ct.notes, *result.labels.notes],
         enough_mm=result.settings.enough_canal_mm,
+        synthetic=result.ct.synthetic,
     )
 
 

@@ -35,7 +35,8 @@ def render_rehearsal(result: RehearsedCase, document: RehearsalDocument, folder:
         film=film_of(studios[0]),
         routes=list(ROUTES),
         figures={name: embed(save_figure(figure, figures / f"{name}.png")) for name, figure in drawn.items()},
-        synthetic=any("synthetic" in note.lower() for note in result.notes),
+        synthetic=(result.ct is not None and result.ct.synthetic)
+        or any("synthetic" in note.lower() for note in result.notes),
         records=[r for k, r in sorted(all_records().items()) if k.startswith("cement.") and not r.confirmed],
         alarms={
             "watch": value("cement.dose.watch_cem43_min"),
