@@ -284,9 +284,9 @@ def test_heat_stays_at_body_temperature_without_cement_and_rises_with_it():
 @pytest.mark.parametrize(
     ("act", "words"),
     [
-        (lambda: run(box(), -1.0), "not positive"),
+        (lambda: run(box(), -1.0), "no positive number"),
         (lambda: run(box(), 1.0, rate_ml_min=-3.0), "rate"),
-        (lambda: run(box(), float("nan")), "not positive"),
+        (lambda: run(box(), float("nan")), "no positive number"),
         (lambda: cement("concrete"), "unknown cement"),
         (lambda: run(box(), 1.0, tip=(99.0, 0, 0)), "outside the modelled bone"),
         (lambda: run(box(), 50.0), "exceed"),

@@ -13,7 +13,7 @@ from kypho.cli.options import AsJson
 
 __all__ = ["view_angles"]
 
-HALF_TURN_DEG = 180.0
+HALF_TURN_DEG = 180.0  # numerics: a C-arm turned further shows what it showed before
 
 
 def view_angles(
