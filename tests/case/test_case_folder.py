@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -194,6 +195,49 @@ def test_a_full_disk_for_real(tmp_path: Path) -> None:
     )
     assert done.stdout.startswith("full"), done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_process_that_is_told_to_end_cleans_up_and_ends_by_that_signal(tmp_path: Path, name: str) -> None:
+    """A second signal while it cleans up changes nothing."""
+    program = (
+        "import os, shutil, signal, sys; from pathlib import Path\n"
+        "from kypho.case import folder\n"
+        "number, remove = getattr(signal, sys.argv[2]), shutil.rmtree\n"
+        "def slowly(path, **how):\n"
+        "    os.kill(os.getpid(), number)\n"
+        "    remove(path, **how)\n"
+        "folder.shutil.rmtree = slowly\n"
+        "with folder.case_folder(Path(sys.argv[1])) as staging:\n"
+        "    (staging / 'plan.json').write_text('half')\n"
+        "    os.kill(os.getpid(), number)\n"
+        "    print('went on')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "case"), name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (-getattr(signal, name), "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_signals_are_handled_as_before_outside_of_the_folder(tmp_path: Path) -> None:
+    def theirs(*_: object) -> None:
+        raise AssertionError
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        for handler in (signal.SIG_DFL, signal.SIG_IGN, theirs):
+            signal.signal(signal.SIGTERM, handler)
+            with case_folder(tmp_path / "case"):
+                inside = signal.getsignal(signal.SIGTERM)
+            assert (inside is handler) == (handler is not signal.SIG_DFL)
+            assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_json_is_plain_and_stable(tmp_path: Path) -> None:

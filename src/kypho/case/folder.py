@@ -6,10 +6,13 @@ import errno
 import json
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from kypho.errors import DiskFullError, OutputError, ReadOnlyError
@@ -29,6 +32,7 @@ _PATH = {
     errno.ELOOP,
     errno.EINVAL,
 }
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
@@ -36,7 +40,8 @@ def case_folder(out: Path) -> Iterator[Path]:
     """A staging folder whose files move into `out` when the block ends well, and vanish when it does not.
 
     Files of the same name in `out` are replaced, other files there stay. If moving itself fails, what was
-    replaced is put back. Nothing half-written is ever in `out`.
+    replaced is put back. Nothing half-written is ever in `out`. A signal that would end the process (a job
+    that is cancelled, a terminal that is closed) ends it after this cleaning up.
 
     Raises:
         DiskFullError: no space left.
@@ -44,22 +49,56 @@ def case_folder(out: Path) -> Iterator[Path]:
         OutputError: `out` cannot be a folder.
     """
     out = Path(out)
-    missing = _missing_folders(out)
-    staging: Path | None = None
-    try:
-        with _disk(out):
-            out.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=".kypho-", dir=out))
-        with _disk(out):
-            yield staging
-        with _disk(out):
-            _publish(staging, out)
-    except BaseException:
+    with _ended_tidily():
+        missing = _missing_folders(out)
+        staging: Path | None = None
+        try:
+            with _disk(out):
+                out.mkdir(parents=True, exist_ok=True)
+                staging = Path(tempfile.mkdtemp(prefix=".kypho-", dir=out))
+            with _disk(out):
+                yield staging
+            with _disk(out):
+                _publish(staging, out)
+        except BaseException:
+            _remove(staging)
+            for folder in missing:
+                _remove_if_empty(folder)
+            raise
         _remove(staging)
-        for folder in missing:
-            _remove_if_empty(folder)
-        raise
-    _remove(staging)
+
+
+class _Ended(BaseException):
+    """A signal asked the process to end."""
+
+
+@contextmanager
+def _ended_tidily() -> Iterator[None]:
+    """Let a signal that would end the process at once unwind the block first; then it ends as it would have.
+
+    Python runs handlers in the main thread only; where somebody else handles the signal, theirs stays.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked: list[int] = []
+
+    def unwind(number: int, frame: FrameType | None) -> None:
+        # Only the first: a second one must not interrupt the cleaning up.
+        if not asked:
+            asked.append(number)
+            raise _Ended
+
+    ours = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, unwind)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+        for number in asked:
+            os.kill(os.getpid(), number)
 
 
 def require_writable(out: Path) -> None:
