@@ -119,10 +119,20 @@ def test_a_phantom_is_written_with_its_truth(tmp_path):
     "option",
     [
         ("--collapse", "burst=40"), ("--collapse", "wedge=x"), ("--collapse", "wedge=90"),
-        ("--wall", "top=40"), ("--schmorl", "superior=4"),
+        ("--collapse", "wedge=nan"), ("--collapse", "wedge=40,50"), ("--wall", "top=40"),
+        ("--wall", "posterior=40,3,0"), ("--wall", "posterior=40,0,0,0"), ("--schmorl", "superior=4"),
+        ("--retropulsion", "-2"), ("--retropulsion", "nan"), ("--cleft", "water=1"), ("--lesion", "-3"),
+        ("--lesion", "nan"), ("--breach", "middle"), ("--density-drop", "nan"), ("--slice", "0"),
+        ("--slice", "-1"), ("--seed", "-1"), ("--random", "--seed", "-1"), ("--random", "--lesion", "3"),
     ],
+    ids=" ".join,
 )  # fmt: skip
-def test_phantom_options_out_of_range_are_named(option, tmp_path):
+def test_phantom_options_out_of_range_are_named_before_anything_is_read(option, tmp_path, monkeypatch):
+    def never(*_, **__):
+        pytest.fail("the CT was read first")
+
+    monkeypatch.setattr("kypho.formats.read_ct", never)
     result = run("phantom", CT, "--labels", LABELS, "--level", "T7", "--out", tmp_path / "v", *option)
-    assert isinstance(result.exception, SettingsError)
+    assert isinstance(result.exception, SettingsError), result.output
+    assert "\n" not in str(result.exception)
     assert not (tmp_path / "v").exists()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kypho.cli.options import Scheme, writable
+
+if TYPE_CHECKING:
+    from kypho.phantoms.fractures import FractureSpec
 
 __all__ = ["phantom"]
 
@@ -45,17 +48,26 @@ def phantom(
 
     from kypho.anatomy import build_vertebra
     from kypho.case.folder import case_folder, write_json, write_volume
+    from kypho.cli.inputs import chosen_level
     from kypho.formats import read_ct, read_labels
-    from kypho.phantoms.fractures import make_fracture, random_spec
+    from kypho.phantoms.fractures import make_fracture, require_slice
 
-    spec = (
-        random_spec(seed)
-        if random
-        else _spec(collapse, wall or [], retropulsion, cleft, schmorl, lesion, breach, density_drop, seed)
-    )
+    damage = {
+        "collapse": collapse,
+        "wall": wall,
+        "retropulsion": retropulsion,
+        "cleft": cleft,
+        "schmorl": schmorl,
+        "lesion": lesion,
+        "breach": breach,
+        "density-drop": density_drop,
+    }
+    # Everything that can be refused without the images is refused before they are read.
+    spec = _drawn(damage, seed) if random else _spec(damage, seed)
+    require_slice(slice_mm)
     image = read_ct(ct)
     found = read_labels(labels, scheme=scheme, ct=image.volume, level=level)
-    vertebra = build_vertebra(image.volume, found.labels, level.upper())
+    vertebra = build_vertebra(image.volume, found.labels, chosen_level(found.labels, level))
     made = make_fracture(image.volume, found.labels, vertebra, spec, slice_mm=slice_mm)
     with case_folder(out) as staging:
         write_volume(staging / "ct.nii.gz", made.ct, synthetic=True)
@@ -65,23 +77,43 @@ def phantom(
     typer.echo(f"{made.truth['synthetic']}. Written: {out}")
 
 
-def _numbers(text: str, option: str) -> list[float]:
+def _drawn(damage: dict[str, Any], seed: int) -> FractureSpec:
+    """A combination from the seed, which leaves nothing to choose."""
+    from kypho.errors import SettingsError
+    from kypho.phantoms.fractures import random_spec
+
+    also = [f"--{name}" for name, given in damage.items() if given]
+    if also:
+        raise SettingsError(f"--random draws the damage and {', '.join(also)} names it; give one of them")
+    return random_spec(seed)
+
+
+def _numbers(text: str, option: str, least: int, most: int) -> list[float]:
+    """From `least` to `most` numbers between commas."""
     from kypho.errors import SettingsError
 
     try:
-        return [float(part) for part in text.split(",")]
+        numbers = [float(part) for part in text.split(",")]
     except ValueError:
-        raise SettingsError(f"{option} needs numbers, got {text!r}") from None
+        numbers = []
+    if not least <= len(numbers) <= most:
+        many = f"{least}" if least == most else f"{least} to {most}"
+        raise SettingsError(f"{option} needs {many} number{'s' * (most > 1)}, got {text!r}; correct it")
+    return numbers
 
 
-def _pair(text: str, option: str) -> tuple[str, list[float]]:
+def _pair(text: str, option: str, least: int = 1, most: int = 1) -> tuple[str, list[float]]:
+    """NAME=NUMBER[,NUMBER...] taken apart."""
     name, _, rest = text.partition("=")
-    return name, _numbers(rest, option)
+    return name, _numbers(rest, option, least, most)
 
 
-def _spec(collapse, wall, retropulsion, cleft, schmorl, lesion, breach, density_drop, seed):  # type: ignore[no-untyped-def]
-    """The damage stated on the command line."""
-    from kypho.errors import SettingsError
+def _spec(damage: dict[str, Any], seed: int) -> FractureSpec:
+    """The damage stated on the command line.
+
+    Raises:
+        SettingsError: a word or number that no damage has.
+    """
     from kypho.phantoms.fractures import (
         Cleft,
         Collapse,
@@ -93,28 +125,26 @@ def _spec(collapse, wall, retropulsion, cleft, schmorl, lesion, breach, density_
         WallDefect,
     )
 
-    parts: dict = {"density_drop_hu": density_drop, "seed": seed}
-    if collapse:
-        kind, (percent, *_) = _pair(collapse, "--collapse")
-        parts["collapse"] = Collapse(kind=kind, loss=percent / 100)
+    parts: dict[str, Any] = {"density_drop_hu": damage["density-drop"], "seed": seed}
+    if damage["collapse"]:
+        kind, (percent,) = _pair(damage["collapse"], "--collapse")
+        parts["collapse"] = Collapse(kind=kind, loss=percent / 100)  # type: ignore[arg-type]  # checked there
     walls = []
-    for entry in wall:
-        name, (area, *place) = _pair(entry, "--wall")
+    for entry in damage["wall"] or ():
+        name, (area, *place) = _pair(entry, "--wall", 1, 3)
         across, up = (*place, 0.0, 0.0)[:2]
-        walls.append(WallDefect(wall=name, area_mm2=area, across=across, up=up))
+        walls.append(WallDefect(wall=name, area_mm2=area, across=across, up=up))  # type: ignore[arg-type]
     parts["walls"] = tuple(walls)
-    if retropulsion:
-        parts["retropulsion"] = Retropulsion(depth_mm=retropulsion)
-    if cleft:
-        content, (ml, *_) = _pair(cleft, "--cleft")
-        parts["cleft"] = Cleft(content=content, volume_ml=ml)
-    if schmorl:
-        plate, sizes = _pair(schmorl, "--schmorl")
-        if len(sizes) != 2:
-            raise SettingsError(f"--schmorl needs DEPTH,AREA, got {schmorl!r}")
-        parts["schmorl"] = SchmorlNode(endplate=plate, depth_mm=sizes[0], area_mm2=sizes[1])
-    if lesion:
-        parts["lesion"] = Lesion(radius_mm=lesion)
-    if breach:
-        parts["breach"] = PedicleBreach(side=breach)
+    if damage["retropulsion"]:
+        parts["retropulsion"] = Retropulsion(depth_mm=damage["retropulsion"])
+    if damage["cleft"]:
+        content, (ml,) = _pair(damage["cleft"], "--cleft")
+        parts["cleft"] = Cleft(content=content, volume_ml=ml)  # type: ignore[arg-type]
+    if damage["schmorl"]:
+        plate, (depth, area) = _pair(damage["schmorl"], "--schmorl", 2, 2)
+        parts["schmorl"] = SchmorlNode(endplate=plate, depth_mm=depth, area_mm2=area)  # type: ignore[arg-type]
+    if damage["lesion"]:
+        parts["lesion"] = Lesion(radius_mm=damage["lesion"])
+    if damage["breach"]:
+        parts["breach"] = PedicleBreach(side=damage["breach"])
     return FractureSpec(**parts)

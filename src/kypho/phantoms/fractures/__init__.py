@@ -11,6 +11,7 @@ from kypho.phantoms.fractures.spec import (
     SchmorlNode,
     WallDefect,
     random_spec,
+    require_slice,
 )
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "WallDefect",
     "make_fracture",
     "random_spec",
+    "require_slice",
 ]

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from kypho.anatomy import Labels, Vertebra
 from kypho.phantoms.fractures import paint
 from kypho.phantoms.fractures.paint import Painter
-from kypho.phantoms.fractures.spec import FractureSpec
+from kypho.phantoms.fractures.spec import FractureSpec, require_slice
 from kypho.phantoms.fractures.truth import truth_of
 from kypho.phantoms.fractures.warp import (
     BodyShape,
@@ -59,7 +59,11 @@ def make_fracture(
         spec: the damage.
         slice_mm: slice thickness of the result; by default that of the CT.
         grid: part of the CT's grid to make; by default all of it. Its slice step is replaced by `slice_mm`.
+
+    Raises:
+        SettingsError: no such slice thickness.
     """
+    require_slice(slice_mm)
     grid = grid or ct.grid
     step = slice_mm or grid.spacing_mm[0]
     out = _resliced(grid, step)

@@ -23,13 +23,20 @@ __all__ = [
     "SchmorlNode",
     "WallDefect",
     "random_spec",
+    "require_slice",
 ]
 
 LARGEST_LOSS = 0.7
 """Height loss beyond which the map would fold in front of the body."""
 
-LARGEST_HOLE_MM2, LARGEST_PUSH_MM, LARGEST_CLEFT_ML = 400.0, 10.0, 6.0
+LARGEST_HOLE_MM2, LARGEST_PUSH_MM, LARGEST_CLEFT_ML, LARGEST_RADIUS_MM = 400.0, 10.0, 6.0, 15.0
 """Beyond these the damage no longer fits one vertebra."""
+
+LARGEST_SHIFT_HU = 1000.0
+"""Beyond this the bone's own CT numbers no longer matter."""
+
+THINNEST_MM, THICKEST_MM = 0.3, 10.0
+"""Slices of a spine CT."""
 
 Kind = Literal["wedge", "biconcave", "crush"]
 WallName = Literal["posterior", "anterior", "left", "right"]
@@ -43,7 +50,30 @@ THIRDS = {"lower": -0.6, "middle": 0.0, "upper": 0.6}
 def _require_size(what: str, size: float, largest: float, unit: str) -> None:
     """Raise SettingsError unless ``0 < size <= largest``."""
     if not 0 < size <= largest:
-        raise SettingsError(f"{what} must be above 0 and at most {largest:g} {unit}, got {size:g}")
+        raise SettingsError(
+            f"{what} must be above 0 and at most {largest:g} {unit}, got {size:g}; correct it"
+        )
+
+
+def _require_place(**place: float) -> None:
+    """Raise SettingsError unless every coordinate lies on the body, from -1 to 1."""
+    for name, at in place.items():
+        if not -1 <= at <= 1:
+            raise SettingsError(f"{name!r} is a place from -1 to 1 of the body, got {at:g}; correct it")
+
+
+def _require_seed(seed: int) -> None:
+    """Raise SettingsError unless this can seed the random numbers."""
+    if seed < 0:
+        raise SettingsError(f"seed {seed} is negative; give 0 or more")
+
+
+def require_slice(slice_mm: float | None) -> None:
+    """Raise SettingsError unless this is a slice thickness that a CT can have; None stands for the CT's."""
+    if slice_mm is not None and not THINNEST_MM <= slice_mm <= THICKEST_MM:
+        raise SettingsError(
+            f"slices must be {THINNEST_MM:g} to {THICKEST_MM:g} mm thick, got {slice_mm:g}; correct it"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +107,7 @@ class WallDefect:
         if self.wall not in WALLS:
             raise SettingsError(f"wall must be one of {', '.join(WALLS)}, got {self.wall!r}")
         _require_size("the area of a wall defect", self.area_mm2, LARGEST_HOLE_MM2, "mm2")
+        _require_place(across=self.across, up=self.up)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +119,7 @@ class Retropulsion:
 
     def __post_init__(self) -> None:
         _require_size("retropulsion", self.depth_mm, LARGEST_PUSH_MM, "mm")
+        _require_place(up=self.up)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +137,7 @@ class SchmorlNode:
             raise SettingsError(f"endplate must be superior or inferior, got {self.endplate!r}")
         _require_size("the depth of a Schmorl node", self.depth_mm, LARGEST_PUSH_MM, "mm")
         _require_size("the area of a Schmorl node", self.area_mm2, LARGEST_HOLE_MM2, "mm2")
+        _require_place(across=self.across, along=self.along)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +153,7 @@ class Cleft:
         if self.content not in CONTENTS:
             raise SettingsError(f"a cleft holds gas or fluid, got {self.content!r}")
         _require_size("the volume of a cleft", self.volume_ml, LARGEST_CLEFT_ML, "mL")
+        _require_place(along=self.along, up=self.up)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +164,10 @@ class Lesion:
     across: float = 0.0
     along: float = 0.0
     up: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require_size("the radius of a lesion", self.radius_mm, LARGEST_RADIUS_MM, "mm")
+        _require_place(across=self.across, along=self.along, up=self.up)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +180,7 @@ class PedicleBreach:
     def __post_init__(self) -> None:
         if self.side not in ("left", "right"):
             raise SettingsError(f"a pedicle is left or right, got {self.side!r}")
+        _require_size("the radius of a needle", self.needle_radius_mm, LARGEST_PUSH_MM, "mm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +204,14 @@ class FractureSpec:
     sclerosis_hu: float = 0.0
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for what, shift in (("density drop", self.density_drop_hu), ("sclerosis", self.sclerosis_hu)):
+            if not -LARGEST_SHIFT_HU <= shift <= LARGEST_SHIFT_HU:
+                raise SettingsError(
+                    f"{what} must be at most {LARGEST_SHIFT_HU:g} HU either way, got {shift:g}; correct it"
+                )
+        _require_seed(self.seed)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
@@ -172,6 +219,7 @@ class FractureSpec:
 
 def random_spec(seed: int) -> FractureSpec:
     """A seeded combination as validation needs them: each damage is there about half of the time."""
+    _require_seed(seed)
     random = np.random.default_rng(seed)
     kind = KINDS[random.choice(3)]
     collapse = Collapse(kind=kind, loss=float(random.uniform(0.05, 0.55))) if random.random() < 0.85 else None
