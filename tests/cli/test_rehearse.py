@@ -81,7 +81,7 @@ def test_the_document_holds_what_it_promises(tmp_path: Path, capfd, monkeypatch)
     out = tmp_path / "out"
     code, told, _ = outcome(
         *(capfd, monkeypatch, *needles(LEFT, RIGHT), *QUICK, "--needles", "unilateral", "--pause", "1:2"),
-        *("--cement", "low"),
+        *("--cement", "low", "--procedure", "pvp"),
         *("--compare", "needles=bilateral", "--compare", "procedure=pkp,cement=high,pause=none"),
         *("--compare", "volume=1.5,pause=none", "--out", out),
     )
@@ -129,6 +129,11 @@ def _nan(folder: Path) -> Path:
 CANAL_TIP = "-0.8,95.8,-140.3"
 BAD = {
     "negative rate": (["--rate-ml-min", "-1"], "rate"),
+    "endless rate": (["--rate-ml-min", "1e-6"], "inject faster"),
+    "endless pause": (["--pause", "1:1e9"], "pause less"),
+    "endless start": (["--start-min", "1e9"], "start earlier"),
+    "endless ensemble": (["--members", "10001"], "2 to 10000"),
+    "one member": (["--members", "1"], "2 to 10000"),
     "no volume": (["--volume-ml", "0"], "volume"),
     "negative start": (["--start-min", "-2"], "start"),
     "unknown cement": (["--cement", "glue"], "low, medium, high"),
@@ -155,8 +160,9 @@ BAD = {
 def test_bad_settings_are_one_line_and_leave_nothing(tmp_path: Path, capfd, monkeypatch, fault: str) -> None:
     words, hint = BAD[fault]
     code, told, error = outcome(
-        capfd, monkeypatch, *words, "--out", tmp_path / "out", "--members", "0", "--grid-mm", "2"
-    )
+        capfd, monkeypatch, "--members", "0", "--grid-mm", "2", "--procedure", "pvp", *words,
+        "--out", tmp_path / "out",
+    )  # fmt: skip
     assert (code, told, error.count("\n")) == (27, "", 1)
     assert any(part in error for part in hint.split("|")), error
     assert not (tmp_path / "out").exists()
@@ -187,7 +193,8 @@ def test_a_plan_of_another_level_or_ct_is_refused(tmp_path: Path, capfd, monkeyp
 
 
 def test_an_interrupted_ensemble_goes_on_where_it_stopped(tmp_path: Path, capfd, monkeypatch) -> None:
-    words = (*needles(LEFT), "--grid-mm", "2", "--members", "5", "--seed", "3", "--out", tmp_path / "out")
+    words = (*needles(LEFT), "--grid-mm", "2", "--members", "5", "--seed", "3", "--procedure", "pvp",
+             "--out", tmp_path / "out")  # fmt: skip
     append = MemberFile.append
     monkeypatch.setattr("kypho.report.rehearsal.render_rehearsal", lambda *_: None)
 

@@ -2,10 +2,12 @@
 
 from dataclasses import fields
 
+from kypho.case.rehearse_settings import Scenario
 from kypho.cement import cement, cement_names
 from kypho.cement.compartments import CODES, INSIDE, ROUTES
 from kypho.cement.cure import kinetics
 from kypho.cement.thermal import CANAL, SOFT
+from kypho.cli.options import PROCEDURE
 from kypho.fracture.advice import IF_PRESENT, IF_UNKNOWN
 from kypho.fracture.findings import FACTORS
 from kypho.fracture.mri import MRI_FACTORS
@@ -15,6 +17,7 @@ from kypho.phantoms.postop_shapes import ROUTES as DRAWN_ROUTES
 from kypho.planning import Limits
 from kypho.planning.walls import OBSTACLES, WALLS
 from kypho.report.rehearsal_film import COLOURS
+from kypho.risk import RiskInputs
 
 NOT_TOLD = {"undetermined", "indeterminate"}
 """Routes of the check that say only that it could not tell."""
@@ -51,3 +54,7 @@ def test_every_wall_and_obstacle_has_its_limit():
 def test_every_cement_can_be_made_and_cures_by_a_known_set():
     for name in cement_names():
         assert kinetics(cement(name).kinetics).heat_j_kg > 0, name
+
+
+def test_every_stage_takes_the_same_procedure_by_default():
+    assert PROCEDURE == Scenario().procedure == RiskInputs().procedure

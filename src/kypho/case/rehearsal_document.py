@@ -113,7 +113,7 @@ class ScenarioPart(OutcomePart):
     """One scenario with its outcome."""
 
     name: str
-    procedure: Literal["pvp", "pkp"]
+    procedure: Literal["pkp", "pvp"]
     cement: str
     volume_ml: float
     rate_ml_min: float

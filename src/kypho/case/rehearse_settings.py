@@ -13,11 +13,15 @@ from kypho.cement import Cannula, Needle, Pause, Schedule, Stage, cement
 from kypho.cement.vertebra import Track
 from kypho.errors import SettingsError
 from kypho.evidence import Record, record, value
+from kypho.risk.inputs import Procedure, RiskInputs
 
 __all__ = ["DEFAULTS", "NeedleLineMm", "RehearseSettings", "Scenario", "Strategy", "defaults_used"]
 
-Procedure = Literal["pvp", "pkp"]
 Strategy = Literal["best", "unilateral", "bilateral"]
+
+LONGEST_MIN = 120.0  # numerics: long after every cement has set; a mistyped rate must not run for days
+MOST_MEMBERS = 10_000
+"""An interval of a proportion is then no wider than 2 %; more would only run on."""
 
 DEFAULTS = {
     "volume_ml": "cement.default_volume_ml",
@@ -48,10 +52,10 @@ class Scenario:
 
     Raises:
         SettingsError: unknown procedure or needles; volume or rate not positive; start negative; a pause
-            outside the injection.
+            outside the injection; an end later than any cement can be injected.
     """
 
-    procedure: Procedure = "pvp"
+    procedure: Procedure = RiskInputs.procedure
     cement: str = "medium"
     volume_ml: float = _default("volume_ml")
     rate_ml_min: float = _default("rate_ml_min")
@@ -66,6 +70,13 @@ class Scenario:
             raise SettingsError(f"unknown needles {self.needles!r}; choose best, unilateral or bilateral")
         cement(self.cement)
         self.schedule(1)
+        end_min = self.start_min + self.volume_ml / self.rate_ml_min + sum(m for _, m in self.pauses)
+        if end_min > LONGEST_MIN:
+            raise SettingsError(
+                f"{self.volume_ml:g} mL at {self.rate_ml_min:g} mL/min from {self.start_min:g} min end "
+                f"{end_min:g} min after mixing, {LONGEST_MIN:g} are allowed and cement has set long before; "
+                "inject faster, start earlier or pause less"
+            )
 
     def schedule(self, needles: int) -> Schedule:
         """The volume shared by the needles, with its pauses."""
@@ -121,8 +132,8 @@ class RehearseSettings:
             )
         if not 0.3 <= self.grid_mm <= 2.0:
             raise SettingsError(f"grid of {self.grid_mm} mm; choose 0.3 to 2 mm")
-        if self.members != 0 and self.members < 2:
-            raise SettingsError(f"{self.members} members; give 0 for none or at least 2")
+        if self.members != 0 and not 2 <= self.members <= MOST_MEMBERS:
+            raise SettingsError(f"{self.members} members; give 0 for none or 2 to {MOST_MEMBERS}")
         if self.seed < 0:
             raise SettingsError(f"seed {self.seed} is negative; give 0 or more")
         if self.gauge is not None:

@@ -9,6 +9,7 @@ import typer
 
 from kypho.cli.inputs import READING, chosen_level, read_ct_and_labels, read_mri
 from kypho.cli.options import (
+    PROCEDURE,
     AsJson,
     Ct,
     LabelFile,
@@ -18,6 +19,7 @@ from kypho.cli.options import (
     MriScheme,
     MriSeries,
     Out,
+    Procedure,
     RequireMri,
     Scheme,
     Series,
@@ -34,7 +36,7 @@ def assess(
     scheme: Scheme = "auto",
     level: Level = None,
     series: Series = None,
-    procedure: Annotated[str, typer.Option("--procedure", help="pkp or pvp.")] = "pkp",
+    procedure: Procedure = PROCEDURE,
     detection: Annotated[
         str, typer.Option("--detection", help="How leaks would be looked for: ct or mixed.")
     ] = "ct",

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "PROCEDURE",
     "AsJson",
     "Ct",
     "LabelFile",
@@ -17,6 +18,7 @@ __all__ = [
     "MriScheme",
     "MriSeries",
     "Out",
+    "Procedure",
     "RequireMri",
     "Scheme",
     "Series",
@@ -50,6 +52,9 @@ Out = Annotated[
     Path | None, typer.Option("--out", help="Case folder; kypho-LEVEL by default.", callback=writable)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a summary.")]
+Procedure = Annotated[str, typer.Option("--procedure", help="pkp (with a balloon) or pvp (without).")]
+PROCEDURE = "pkp"
+"""What every command takes unless told otherwise; the stages' own defaults are the same."""
 Mri = Annotated[
     Path | None, typer.Option("--mri", help="T2 or STIR MR: DICOM folder, zip of DICOM, NIfTI, NRRD or MHA.")
 ]

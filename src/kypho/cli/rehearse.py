@@ -10,7 +10,7 @@ import typer
 
 from kypho.cli.codes import EXIT_INTERRUPTED
 from kypho.cli.inputs import READING, chosen_level, read_ct_and_labels
-from kypho.cli.options import AsJson, Ct, LabelFile, Level, Out, Scheme, Series
+from kypho.cli.options import PROCEDURE, AsJson, Ct, LabelFile, Level, Out, Procedure, Scheme, Series
 
 if TYPE_CHECKING:
     from kypho.case.rehearsal_document import RehearsalDocument
@@ -39,7 +39,7 @@ def rehearse(
         typer.Option("--needle", help="A needle instead: entry:tip as L,P,S:L,P,S in mm. Repeatable."),
     ] = None,
     needles: Annotated[str, typer.Option("--needles", help="best, unilateral or bilateral.")] = "best",
-    procedure: Annotated[str, typer.Option("--procedure", help="pkp (balloon) or pvp.")] = "pvp",
+    procedure: Procedure = PROCEDURE,
     cement: Annotated[str, typer.Option("--cement", help="low, medium or high viscosity.")] = "medium",
     volume_ml: Annotated[
         float | None, typer.Option("--volume-ml", help="Cement volume, all needles together. Default 3.")
@@ -58,11 +58,13 @@ def rehearse(
         list[str] | None,
         typer.Option(
             "--compare",
-            help="Another scenario, for example 'cement=high,volume=4.5,procedure=pkp,needles=bilateral'. "
+            help="Another scenario, for example 'cement=high,volume=4.5,procedure=pvp,needles=bilateral'. "
             "Up to 3.",
         ),
     ] = None,
-    members: Annotated[int, typer.Option("--members", help="Size of the ensemble; 0 for none.")] = 200,
+    members: Annotated[
+        int, typer.Option("--members", help="Size of the ensemble, 2 to 10000; 0 for none.")
+    ] = 200,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the ensemble.")] = 1,
     gauge: Annotated[
         int | None, typer.Option("--gauge", help="8, 10, 11 or 13. Default: the planned device's, else 11.")
