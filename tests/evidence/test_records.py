@@ -1,9 +1,11 @@
 """Records are handed out by id, with their interval and their standing."""
 
+from threading import Thread
+
 import pytest
 
 from kypho.errors import InternalError
-from kypho.evidence import all_records, interval, record, value
+from kypho.evidence import all_records, interval, reading, record, value
 
 KNOWN = "device.11G.outer_diameter_mm"
 
@@ -27,6 +29,20 @@ def test_an_interval_is_given_only_where_there_is_one():
         interval(without.id)
     bounded = next(r for r in all_records().values() if r.low is not None and r.high is not None)
     assert interval(bounded.id) == (bounded.low, bounded.high)
+
+
+def test_what_is_read_in_a_block_is_named_whoever_reads_it():
+    first, second, third = sorted(all_records())[:3]
+    with reading() as outer:
+        value(first)
+        with reading() as inner:
+            thread = Thread(target=value, args=(second,))
+            thread.start()
+            thread.join()
+        record(third)
+    value(KNOWN)
+    assert outer == {first, second, third}
+    assert inner == {second}
 
 
 def test_records_cannot_be_changed():

@@ -4,6 +4,6 @@ A record is one number (or one range, one table) with its unit, its source and w
 read. Code refers to records by id; ``value("device.13g.outer_diameter_mm")`` is the usual call.
 """
 
-from kypho.evidence.records import Record, Source, all_records, interval, record, value
+from kypho.evidence.records import Record, Source, all_records, interval, reading, record, value
 
-__all__ = ["Record", "Source", "all_records", "interval", "record", "value"]
+__all__ = ["Record", "Source", "all_records", "interval", "reading", "record", "value"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -11,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from kypho.errors import InternalError
 
-__all__ = ["Record", "Source", "all_records", "interval", "record", "value"]
+__all__ = ["Record", "Source", "all_records", "interval", "reading", "record", "value"]
 
 PROJECT_CHOICE = "kypho"
+
+_readers: tuple[set[str], ...] = ()
 
 
 class Source(BaseModel):
@@ -98,10 +102,27 @@ def record(record_id: str) -> Record:
     Raises:
         InternalError: no such record.
     """
+    for ids in _readers:
+        ids.add(record_id)
     try:
         return all_records()[record_id]
     except KeyError:
         raise InternalError(f"no evidence record {record_id!r}") from None
+
+
+@contextmanager
+def reading() -> Iterator[set[str]]:
+    """The ids of all records that are asked for while the block runs, by any thread. Blocks may nest.
+
+    So a result can name the numbers it rests on, and no others.
+    """
+    global _readers
+    ids: set[str] = set()
+    _readers = (*_readers, ids)
+    try:
+        yield ids
+    finally:
+        _readers = tuple(other for other in _readers if other is not ids)
 
 
 def value(record_id: str) -> Any:
