@@ -23,7 +23,7 @@ from kypho.followup.clocks import Clock
 from kypho.followup.contradictions import Contradiction, contradictions
 from kypho.followup.replay import FirstAlarm, days_gained, replay
 from kypho.followup.rules import rules_version
-from kypho.followup.times import parse_zone
+from kypho.followup.times import duration, parse_zone
 from kypho.report.care import CareItem, lint
 from kypho.report.timeline import timeline_figure, trends_figure
 
@@ -81,11 +81,11 @@ def table() -> str:
         days = _span(*GAINED[alarm.tier])
         when = _span(alarm.earliest, alarm.latest)
         lines.append(f"| {alarm.tier} | {when} | {days} | {', '.join(alarm.rules)} | {because} |")
-    lines += ["", "## Clocks", "", "| clock | hours | window, hours | verdict |", "|---|---|---|---|"]
+    lines += ["", "## Clocks", "", "| clock | time | window | verdict |", "|---|---|---|---|"]
     for clock in CLOCKS:
         mark = "" if clock.confirmed else " (unconfirmed)"
-        hours = _span(f"{clock.low_h:.0f}", f"{clock.high_h:.0f}")
-        lines.append(f"| {clock.name} | {hours} | {clock.window_h:g}{mark} | {clock.verdict} |")
+        span = duration(clock.low_h, clock.high_h)
+        lines.append(f"| {clock.name} | {span} | {duration(clock.window_h)}{mark} | {clock.verdict} |")
     lines += ["", "## What the record contradicts", ""]
     lines += [f"- {item.concerns}: {item.what}." for item in CONTRADICTIONS]
     counts = {

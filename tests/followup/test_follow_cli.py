@@ -67,7 +67,7 @@ def test_a_red_flag_is_told_explained_and_watched(ward):
     assert "SYNTHETIC" in shown
     assert "right L3 grade 4, baseline 5" in shown
     assert "Call the spine surgeon" in shown
-    assert "onset to image: 0.5 h, running" in shown
+    assert "onset to image: 30 min, still running" in shown
     assert "not a medical device" in shown
     watched = ward("follow", "watch", "--now", "2024-02-01T12:30", code=EXIT_RED)
     assert "RED R1" in watched
@@ -185,6 +185,19 @@ def test_status_fits_a_screen_whatever_happened(kypho):
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 100
     assert len(kypho("follow", "status").splitlines()) == 1
+
+
+def test_a_status_shows_an_alarm_whole_or_names_it(kypho):
+    """What to do is never cut short: each alarm is there with its whole action, or with its id alone."""
+    kypho("import", str(FOUNDING))
+    shown = " ".join(kypho("follow", "status", "founding-case").split())
+    assert "..." not in shown
+    alarms = json.loads(kypho("follow", "status", "founding-case", "--json"))["alarms"]
+    whole = [alarm for alarm in alarms if f" {alarm['rule']} since" in shown]
+    assert whole
+    for alarm in alarms:
+        assert f"{alarm['rule']} " in shown
+        assert (alarm["action"] in shown) >= (alarm in whole)
 
 
 def test_import_is_all_or_nothing_and_may_be_repeated(kypho, tmp_path):

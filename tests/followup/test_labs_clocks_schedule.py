@@ -13,6 +13,7 @@ from kypho.followup import clocks, facts_of
 from kypho.followup.events import Lab
 from kypho.followup.labs import convert, flag, loinc, ucum
 from kypho.followup.segments import DERMATOMES, pain_sites, segment_index
+from kypho.followup.times import duration
 
 
 @given(
@@ -135,6 +136,33 @@ def test_every_verdict_leaves_the_way_open(case):
         now = datetime(2024, 2, 2, 8, tzinfo=UTC) + timedelta(days=days)
         for clock in clocks(case.record, facts_of(case.record), now):
             assert "too late" not in clock.words().lower()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.25, None, "15 min"),
+        (1, None, "1 h"),
+        (48, None, "48 h"),
+        (168, 360, "7 to 15 days"),
+        (336, None, "2 weeks"),
+        (2190, None, "3 months"),
+        (8760, None, "12 months"),
+        (24610.2, None, "2.8 years"),
+        (0, 48, "0 to 48 h"),
+        (36.4, 36.41, "36 h"),
+    ],
+)
+def test_durations_are_said_in_units_people_count_in(low, high, words):
+    assert duration(low, high) == words
+
+
+def test_a_longer_duration_is_never_said_in_a_smaller_unit():
+    """From a minute to ten years the unit only grows."""
+    units = ["min", "h", "day", "days", "month", "months", "year", "years"]
+    hours = [1 / 60 * 1.3**n for n in range(58)]
+    said = [units.index(duration(hour).split()[-1]) for hour in hours]
+    assert said == sorted(said)
 
 
 def test_schedule_from_the_injection_on(case):

@@ -90,6 +90,36 @@ def test_notes_fill_the_rows_that_only_people_can_write(tmp_path):
     assert {"3a", "4", "11d"} <= {item for item, state in found.items() if state == "traced"}
 
 
+def test_no_sentence_shows_an_identifier_or_loses_its_capitals(tmp_path):
+    """Prose is for people: no underscores, levels and abbreviations as written, tests in order of time."""
+    record = record_of(
+        tmp_path,
+        {"kind": "examination", "at": "2024-01-31", "motor": {"right": {"L3": "5"}}},
+        {**PROCEDURE, "approach": "transpedicular", "lot": "7", "rate_ml_min": 0.5},
+        {
+            "kind": "examination",
+            "at": "2024-02-01T12:00",
+            "motor": {"right": {"L2": "5", "L3": "4"}},
+            "pains": [{"site": "lower_abdomen", "score": 6, "quality": "girdle", "trend": "new"}],
+            "bladder": {"voiding": "difficult"},
+            "deep_anal_pressure": "No",
+        },
+        {"kind": "symptom", "at": "2024-02-02", "symptom": "saddle_numbness", "trend": "progressive"},
+        {"kind": "lab", "at": "2024-02-05", "analyte": "hs_crp", "value": 14, "unit": "mg/L"},
+        {"kind": "imaging", "at": "2024-02-03", "modality": "CT", "canal_cement": "yes", "levels": ["T7"]},
+        {"kind": "lab", "at": "2024-02-02", "analyte": "uric_acid", "value": 649, "unit": "umol/L"},
+        {"kind": "treatment", "at": "2024-02-03", "treatment": "dexamethasone", "dose": "10 mg"},
+        {"kind": "decision", "at": "2024-02-03", "decision": "operate", "reason": "the legs are weak"},
+    )
+    items = {item.id: " ".join(s.text for s in item.sentences) for item in lint(record)}
+    assert not [text for text in items.values() if "_" in text]
+    assert "right L3 grade 4, baseline 5" in items["10d"]
+    assert "with 3 mL of PMMA (lot 7) at 0.5 mL/min; approach transpedicular" in items["9b"]
+    assert "new girdle pain in the lower abdomen, 6 of 10" in items["6"]
+    after = items["10b"]
+    assert after.index("uric acid 649 µmol/L") < after.index("CT showed") < after.index("hs-CRP 14 mg/L")
+
+
 WEAK = {"kind": "symptom", "at": "2024-02-02", "symptom": "leg_weakness", "side": "both"}
 WELL = {"kind": "examination", "at": "2024-02-03", "legs": "normal"}
 

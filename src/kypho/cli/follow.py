@@ -147,8 +147,8 @@ def timeline(
     with Records(store, create=False) as records:
         record = records.record(case)
     width = shutil.get_terminal_size((140, 24)).columns
-    for line in timeline_lines(record):
-        typer.echo(line[: max(width, 80)])
+    for line in timeline_lines(record, width):
+        typer.echo(line)
     if out is not None:
         from kypho.report.timeline import save_timeline
 

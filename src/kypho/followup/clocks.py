@@ -13,7 +13,7 @@ from kypho.evidence import record as evidence_record
 from kypho.evidence import value
 from kypho.followup.facts import Fact, onset
 from kypho.followup.record import Record
-from kypho.followup.times import When
+from kypho.followup.times import When, duration
 
 __all__ = ["Clock", "clocks"]
 
@@ -38,17 +38,20 @@ class Clock:
     source: str
     verdict: str
 
-    def words(self) -> str:
-        """The clock in one line."""
-        span = (
-            f"{self.low_h:.1f} h" if self.low_h == self.high_h else f"{self.low_h:.0f} to {self.high_h:.0f} h"
-        )
-        mark = "" if self.confirmed else ", unconfirmed"
-        state = "running" if self.running else "stopped"
-        if self.running and self.verdict != "within":
-            state = "running, ACT NOW: late is still of use"
-        window = f"window {self.window_h:g} h ({self.source}{mark})"
-        return f"{self.name}: {span}, {state}; {window}: {self.verdict}."
+    def words(self, *, source: bool = True) -> str:
+        """The clock in a line, with or without where its window comes from."""
+        state = ", still running" if self.running else ""
+        mark = "" if self.confirmed else "unconfirmed"
+        named = ", ".join(part for part in (self.source if source else "", mark) if part)
+        verdicts = {
+            "within": "within it",
+            "beyond": "beyond it",
+            "unknown": "within or beyond, the times are too vague",
+        }
+        act = " ACT NOW: late is still of use." if self.running and self.verdict != "within" else ""
+        window = f"window {duration(self.window_h)}{f' ({named})' if named else ''}"
+        span = duration(self.low_h, self.high_h)
+        return f"{self.name}: {span}{state}; {window}: {verdicts[self.verdict]}.{act}"
 
 
 def clocks(record: Record, facts: tuple[Fact, ...], now: datetime) -> tuple[Clock, ...]:
@@ -88,7 +91,7 @@ def _clock(name: str, start: When, stop: When | None, record_id: str, now: datet
         running=stop is None,
         window_h=limit,
         confirmed=window.confirmed,
-        source=window.sources[0].cite.split(",")[0],
+        source=window.sources[0].cite.split(",")[0].replace("kypho", "a choice of this project"),
         verdict=verdict,
     )
 

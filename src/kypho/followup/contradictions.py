@@ -43,14 +43,14 @@ def contradictions(record: Record) -> tuple[Contradiction, ...]:
 
 
 ASKS = (
-    ("strength", "leg_weakness", "weakness of the legs", "strength normal"),
-    ("sensation", "numbness", "numbness", "sensation normal"),
+    ("strength", "leg_weakness", "weakness of the legs", "strength normal", "weak again"),
+    ("sensation", "numbness", "numbness", "sensation normal", "lost again"),
 )
 
 
 def _findings(record: Record) -> Iterator[Contradiction]:
     """A deficit was reported, then an examination finds nothing, without anyone saying that it went away."""
-    for concerns, symptom, reported, normal in ASKS:
+    for concerns, symptom, reported, normal, lost in ASKS:
         reports = [
             e for e, s in record.of(Symptom) if s.symptom == symptom and s.trend not in ("better", "resolved")
         ]
@@ -64,9 +64,9 @@ def _findings(record: Record) -> Iterator[Contradiction]:
             if not before or any(e.when.before(event.when) and before[-1].when.before(e.when) for e in eased):
                 continue
             later = [e for e, x in record.examinations if event.when.before(e.when) and _lost(x, concerns)]
-            text = f"{reported} reported {before[-1].when.written}, then {normal} {event.when.written}"
+            text = f"{reported} reported {before[-1].when.words}, then {normal} {event.when.words}"
             if later:
-                text += f", then lost {later[0].when.written}"
+                text += f", then {lost} {later[0].when.words}"
             names = (before[-1].id, event.id, *(e.id for e in later[:1]))
             yield Contradiction(concerns=concerns, what=text, events=names)
 
@@ -91,16 +91,16 @@ def _order(record: Record) -> Iterator[Contradiction]:
     start = record.index_procedure
     for event, _ in record.decompressions:
         if start is not None and event.when.before(start.when):
-            text = f"decompression {event.when.written} lies before the procedure {start.when.written}"
+            text = f"decompression {event.when.words} lies before the procedure {start.when.words}"
             yield Contradiction(concerns="dates", what=text, events=(event.id, start.id))
     for event, body in record.imagings:
         if body.requested is not None and event.when.before(body.requested):
-            text = f"{body.modality} {event.when.written} lies before its request {body.requested.written}"
+            text = f"{body.modality} {event.when.words} lies before its request {body.requested.words}"
             yield Contradiction(concerns="dates", what=text, events=(event.id,))
     operated = [(e, b.level) for e, b in record.procedures]
     for (one, level), (other, same) in combinations(operated, 2):
         if level == same and one.when.before(other.when):
-            text = f"{level} was treated {one.when.written} and again {other.when.written}"
+            text = f"{level} was treated {one.when.words} and again {other.when.words}"
             yield Contradiction(concerns="dates", what=text, events=(one.id, other.id))
 
 
@@ -112,7 +112,7 @@ def _encounters(record: Record) -> Iterator[Contradiction]:
             continue
         doors = [e for e, b in seen if b.move in ("admitted", "transferred") and b.place == body.place]
         if doors and all(event.when.before(door.when) for door in doors):
-            text = f"discharged {event.when.written} before the admission {doors[0].when.written}"
+            text = f"discharged {event.when.words} before the admission {doors[0].when.words}"
             yield Contradiction(concerns="dates", what=text, events=(event.id, doors[0].id))
 
 
@@ -121,7 +121,7 @@ def _labs(record: Record) -> Iterator[Contradiction]:
     for (one, lab), (other, same) in combinations(record.of(Lab), 2):
         instant = not one.when.vague and one.when.start == other.when.start and not other.when.vague
         if instant and lab.analyte == same.analyte and (lab.value, lab.unit) != (same.value, same.unit):
-            text = f"{describe(lab)} and {describe(same)} at {one.when.written}"
+            text = f"{describe(lab)} and {describe(same)} at {one.when.words}"
             yield Contradiction(concerns="laboratory", what=text, events=(one.id, other.id))
 
 
@@ -132,5 +132,5 @@ def _images(record: Record) -> Iterator[Contradiction]:
         if (earlier.canal_cement, later.canal_cement) != ("yes", "no") or not one.when.before(other.when):
             continue
         if not any(one.when.before(cut.when) and cut.when.before(other.when) for cut in cuts):
-            text = f"cement in the canal {one.when.written}, none {other.when.written}, no operation between"
+            text = f"cement in the canal {one.when.words}, none {other.when.words}, no operation between"
             yield Contradiction(concerns="imaging", what=text, events=(one.id, other.id))

@@ -13,7 +13,7 @@ from kypho.followup.events import Diagnosis, Event, Examination, Imaging, Sympto
 from kypho.followup.facts_base import Fact, fact
 from kypho.followup.facts_labs import lab_facts
 from kypho.followup.facts_neuro import neuro_facts
-from kypho.followup.findings import Pain
+from kypho.followup.findings import Pain, pain_words
 from kypho.followup.record import Record
 from kypho.followup.segments import VERTEBRAE, segment_index, site_dermatomes
 from kypho.followup.times import When
@@ -49,7 +49,7 @@ REPORTED: dict[str, tuple[str, str]] = {
     "urinary_difficulty": ("bladder.difficult", "passing urine is difficult"),
     "urinary_retention": ("bladder.retention", "urinary retention reported"),
     "incontinence": ("bladder.incontinence", "incontinence reported"),
-    "saddle_numbness": ("saddle.loss", "numb saddle reported"),
+    "saddle_numbness": ("saddle.loss", "numbness of the saddle reported"),
     "dyspnoea": ("reported.dyspnoea", "short of breath"),
     "chest_pain": ("reported.chest_pain", "chest pain"),
     "syncope": ("reported.syncope", "syncope"),
@@ -123,16 +123,17 @@ def _pain_facts(record: Record) -> Iterator[Fact]:
         segmental = pain.trend not in SETTLED and _segmental(pain, top, nerve)
         if not (nerve or segmental):
             continue
-        words = f"{pain.quality if pain.quality != 'unknown' else ''} pain {pain.site}".strip()
+        words = pain_words(pain)
         if during and nerve:
             yield fact("pain.during_injection", 1, f"{words} during the injection", event.when, event.id)
         known = [p for e, p, _ in seen if p.site == pain.site and _known_before(record, e, event)]
         if nerve and pain.score is not None:
             rise = pain.score - min((p.score for p in known if p.score is not None), default=0)
-            yield fact("pain.rise", rise, f"{words} up by {rise}", event.when, event.id)
+            yield fact("pain.rise", rise, f"{words}, {pain.score} of 10, up by {rise}", event.when, event.id)
         if segmental and (pain.trend in ("new", "worse") or not known):
             first, last = _reach(pain, top)
-            text = f"{words}, dermatomes {first} to {last}, treated {top}"
+            segments = f"dermatome {first}" if first == last else f"dermatomes {first} to {last}"
+            text = f"{words} ({segments}; treated level {top})"
             yield fact("pain.segmental", 1, text, event.when, event.id)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from kypho.evidence import value
 from kypho.followup.events import Event, Lab
 from kypho.followup.facts_base import Fact, fact
-from kypho.followup.labs import analytes, convert, flag
+from kypho.followup.labs import analyte_words, analytes, convert, flag, unit_words
 from kypho.followup.record import Record
 
 __all__ = ["describe", "lab_facts"]
@@ -56,6 +56,5 @@ def _amount(lab: Lab) -> float | None:
 
 def describe(lab: Lab) -> str:
     """The value in words, with its unit."""
-    name = lab.analyte.removeprefix("other:").replace("_", " ")
-    amount = lab.text if lab.value is None else f"{lab.value:g} {lab.unit or ''}".strip()
-    return f"{name} {amount}"
+    amount = lab.text if lab.value is None else f"{lab.value:g} {unit_words(lab.unit)}".strip()
+    return f"{analyte_words(lab.analyte)} {amount}"

@@ -15,11 +15,17 @@ from kypho.followup.findings import Examination, Grades
 from kypho.followup.record import Record
 from kypho.followup.segments import DERMATOMES, LEG_MUSCLES, SIDES
 
-__all__ = ["FULL_STRENGTH", "Baseline", "legs_tested", "neuro_facts"]
+__all__ = ["FULL_STRENGTH", "VOIDING", "Baseline", "legs_tested", "neuro_facts"]
 
 FULL_STRENGTH = 5
 FULL_SENSATION = 2
 LOWEST_SEGMENT = "S4-5"
+VOIDING = {
+    "retention": "urinary retention",
+    "incontinent": "urinary incontinence",
+    "difficult": "passing urine is difficult",
+}
+"""Findings of the bladder in words."""
 Exam = tuple[Event, Examination]
 
 
@@ -76,12 +82,12 @@ def _strength(event: Event, exam: Examination, baseline: Baseline) -> Iterator[F
         usual = baseline.motor.get((side, level), FULL_STRENGTH)
         if grade < usual:
             known = (side, level) in baseline.motor
-            reference = "baseline" if known else "full strength, no baseline on record,"
-            text = f"{side} {level} grade {grade}, {reference} {usual}"
+            reference = f"baseline {usual}" if known else f"no baseline on record, {usual} assumed"
+            text = f"{side} {level} grade {grade}, {reference}"
             yield fact("strength.drop", usual - grade, text, event.when, event.id)
             yield fact("strength.grade_new", grade, text, event.when, event.id)
     if exam.legs in ("weak", "immobile") and not baseline.had("legs", exam.legs):
-        yield fact("strength.legs_weak", 1, f"legs {exam.legs}", event.when, event.id)
+        yield fact("strength.legs_weak", 1, f"both legs {exam.legs}", event.when, event.id)
         if exam.legs == "immobile":
             yield fact("strength.legs_immobile", 1, "both legs immobile", event.when, event.id)
 
@@ -151,7 +157,7 @@ def _bladder(event: Event, exam: Examination, baseline: Baseline) -> Iterator[Fa
     names = {"retention": "retention", "incontinent": "incontinence", "difficult": "difficult"}
     if bladder.voiding in names and bladder.voiding not in usual:
         name = f"bladder.{names[bladder.voiding]}"
-        yield fact(name, 1, f"voiding: {bladder.voiding}", event.when, event.id)
+        yield fact(name, 1, VOIDING[bladder.voiding], event.when, event.id)
     if bladder.pvr_ml is not None:
         text = f"post-void residual {bladder.pvr_ml:g} mL"
         yield fact("bladder.pvr_ml", bladder.pvr_ml, text, event.when, event.id)
@@ -180,7 +186,7 @@ def _vitals(event: Event, exam: Examination) -> Iterator[Fact]:
         text = f"oxygen saturation {exam.spo2_percent:g} %"
         yield fact("vital.spo2_percent", exam.spo2_percent, text, event.when, event.id)
     if exam.temperature_c is not None:
-        text = f"temperature {exam.temperature_c:g} C"
+        text = f"temperature {exam.temperature_c:g} °C"
         yield fact("vital.temperature_c", exam.temperature_c, text, event.when, event.id)
 
 

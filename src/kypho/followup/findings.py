@@ -18,6 +18,8 @@ __all__ = [
     "Side",
     "Testable",
     "graded",
+    "pain_words",
+    "side_words",
 ]
 
 Side = Literal["right", "left", "both", "unknown"]
@@ -54,6 +56,29 @@ class Pain(Frozen):
     quality: Literal["aching", "burning", "electric", "stabbing", "girdle", "unknown"] = "unknown"
     radiating: Known = "unknown"
     trend: Literal["new", "worse", "same", "better", "unknown"] = "unknown"
+
+
+SITES_IN_WORDS = {
+    "back": "back pain",
+    "neck": "neck pain",
+    "elsewhere": "pain, site not given",
+    "wound": "pain at the wound",
+    "thigh_front": "pain in the front of the thigh",
+    "thigh_back": "pain in the back of the thigh",
+}
+
+
+def pain_words(pain: Pain) -> str:
+    """Quality, site and side of a pain: "girdle pain in the hypochondrium on both sides"."""
+    quality = "" if pain.quality == "unknown" else f"{pain.quality} "
+    segment = pain.site[1:2].isdigit()
+    plain = f"pain in {'dermatome' if segment else 'the'} {pain.site.replace('_', ' ')}"
+    return quality + SITES_IN_WORDS.get(pain.site, plain) + side_words(pain.side)
+
+
+def side_words(side: str) -> str:
+    """The side with the word before it; empty where it is unknown."""
+    return {"unknown": "", "both": " on both sides"}.get(side, f" on the {side}")
 
 
 class Bladder(Frozen):

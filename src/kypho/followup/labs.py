@@ -9,7 +9,7 @@ from kypho.errors import RecordError
 from kypho.evidence import value
 from kypho.followup.events import Lab
 
-__all__ = ["Flag", "analytes", "convert", "flag", "loinc", "ucum"]
+__all__ = ["Flag", "analyte_words", "analytes", "convert", "flag", "loinc", "ucum", "unit_words"]
 
 Flag = Literal["low", "normal", "high", "abnormal", "unknown"]
 
@@ -29,6 +29,10 @@ SPELLINGS = {
     "1": "1",
 }
 
+SHORT_NAMES = {"crp": "CRP", "hs_crp": "hs-CRP", "esr": "ESR", "wbc": "white cell count", "inr": "INR"}
+UNIT_WORDS = {"umol/L": "µmol/L", "10*9/L": "10⁹/L", "1": ""}
+"""Where the code of a unit is not how it is read."""
+
 DECILITRES_PER_LITRE = 10.0
 
 
@@ -36,6 +40,16 @@ DECILITRES_PER_LITRE = 10.0
 def analytes() -> dict[str, dict[str, Any]]:
     """Analyte to its units and its verified LOINC codes by unit."""
     return dict(value("lab.analytes"))
+
+
+def analyte_words(analyte: str) -> str:
+    """The name of an analyte as a laboratory prints it."""
+    return SHORT_NAMES.get(analyte, analyte.removeprefix("other:").replace("_", " "))
+
+
+def unit_words(unit: str | None) -> str:
+    """The unit as it is read; empty without one."""
+    return UNIT_WORDS.get(unit or "", unit or "")
 
 
 def ucum(unit: str) -> str:

@@ -91,6 +91,11 @@ class Alarm:
     closed_by: str | None = None
 
     @property
+    def reasons(self) -> tuple[str, ...]:
+        """What made it fire, each thing once, in order of time."""
+        return tuple(dict.fromkeys(fact.text for fact in self.facts))
+
+    @property
     def events(self) -> tuple[str, ...]:
         """Ids of the events behind the alarm."""
         return tuple(dict.fromkeys(event for fact in self.facts for event in fact.events))

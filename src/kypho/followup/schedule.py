@@ -10,7 +10,7 @@ from kypho.evidence import value
 from kypho.followup.facts_base import Fact, fact
 from kypho.followup.facts_neuro import legs_tested
 from kypho.followup.record import Record
-from kypho.followup.times import When
+from kypho.followup.times import When, duration
 
 __all__ = ["Slot", "missing_facts", "schedule"]
 
@@ -69,7 +69,7 @@ def _series(record: Record, now: datetime, origin: datetime, why: str, hours: li
         served = next(serving, None) if later else None
         due = origin + timedelta(hours=hour)
         state = _state(now, due, closes, served is not None, later)
-        made.append(Slot(name=_hours(hour), why=why, due=due, overdue=closes, state=state, done_by=served))
+        made.append(Slot(name=duration(hour), why=why, due=due, overdue=closes, state=state, done_by=served))
     return made
 
 
@@ -90,19 +90,8 @@ def missing_facts(slots: tuple[Slot, ...]) -> tuple[Fact, ...]:
         return ()
     last = overdue[-1]
     when = When(
-        start=overdue[0].overdue, end=overdue[0].overdue, written=f"{overdue[0].overdue:%Y-%m-%dT%H:%M%z}"
+        start=overdue[0].overdue, end=overdue[0].overdue, written=f"{overdue[0].overdue:%Y-%m-%dT%H:%M %z}"
     )
-    text = f"{len(overdue)} due, none made; last: {last.name} {last.why}"
+    many = f"{len(overdue)} examination{'s' if len(overdue) > 1 else ''}"
+    text = f"{many} due and not made, the last {last.name} {last.why}"
     return (fact("examination.missing", len(overdue), text, when),)
-
-
-def _hours(hour: float) -> str:
-    """Hours in the words of a ward."""
-    day, week, year = 24, 168, 8760
-    if hour < 1:
-        return f"{hour * 60:g} min"
-    if hour <= 2 * day:
-        return f"{hour:g} h"
-    if hour < year / 5:
-        return f"{hour / week:g} weeks"
-    return f"{round(hour / year * 12)} months"

@@ -10,7 +10,7 @@ from kypho.followup.events import Decision, Event, Examination
 from kypho.followup.facts import Fact, facts_of
 from kypho.followup.facts_neuro import legs_tested
 from kypho.followup.record import Record, fold
-from kypho.followup.rules import Alarm, Tier, evaluate, highest, rules_version, worse
+from kypho.followup.rules import TIERS, Alarm, Tier, evaluate, highest, rules_version, worse
 from kypho.followup.schedule import Slot, missing_facts, schedule
 from kypho.followup.segments import LEG_MUSCLES
 
@@ -26,7 +26,7 @@ class Status:
         findings_tier: the same without the alarm for a missing examination. No finding added later lowers it.
         synthetic: True where the enrolment says that this is no patient.
         watching: False until a procedure is recorded; nothing is judged before.
-        alarms, closed: active alarms, and those a decision answers for.
+        alarms, closed: active alarms, gravest first, and those a decision answers for.
         unknown: what nobody has examined; never to be read as normal.
     """
 
@@ -81,7 +81,7 @@ def status(record: Record, now: datetime) -> Status:
         watching=record.index_procedure is not None,
         tier=worse(findings, highest(missing)),
         findings_tier=findings,
-        alarms=active + missing,
+        alarms=tuple(sorted(active + missing, key=lambda a: -TIERS.index(a.rule.tier))),
         closed=tuple(alarm for alarm in found if alarm.closed_by is not None),
         slots=slots,
         clocks=clocks(record, facts, now),

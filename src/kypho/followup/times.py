@@ -16,12 +16,21 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from kypho.errors import RecordError
 
-__all__ = ["When", "parse_when", "parse_zone", "utc_now"]
+__all__ = ["When", "duration", "parse_when", "parse_zone", "utc_now"]
 
 MONTH = re.compile(r"^(\d{4})-(\d{2})$")
 YEAR = re.compile(r"^\d{4}$")
 DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 ONE_DAY = timedelta(days=1)
+HOUR_H, DAY_H, WEEK_H, YEAR_H = 1, 24, 168, 8760  # numerics: hours in each
+UNITS = (
+    ("min", HOUR_H / 60, HOUR_H),
+    ("h", HOUR_H, 2 * DAY_H + HOUR_H),
+    ("days", DAY_H, 60 * DAY_H),
+    ("months", YEAR_H / 12, 2 * YEAR_H),
+    ("years", YEAR_H, float("inf")),
+)
+"""Name of a unit, its length, and the duration below which it is used; all in hours."""
 FORMS = "write 2023-09-04, 2023-09-04T10:30+08:00, 2023-07, or FIRST..LAST"
 
 
@@ -45,6 +54,11 @@ class When(BaseModel):
         return self.end > self.start
 
     @property
+    def words(self) -> str:
+        """The time as it was written, for reading: "2024-02-01 12:00", "2024-02-01 to 2024-02-03"."""
+        return " to ".join(part.strip().replace("T", " ") for part in self.written.split(".."))
+
+    @property
     def days(self) -> tuple[date, date]:
         """The first and the last calendar day touched, in the zone of the record."""
         last = self.end - timedelta(microseconds=1) if self.vague else self.end
@@ -59,6 +73,27 @@ class When(BaseModel):
     def overlaps(self, other: When) -> bool:
         """True if neither is certainly before the other."""
         return not self.before(other) and not other.before(self)
+
+
+def duration(low_h: float, high_h: float | None = None) -> str:
+    """Hours in the units people count in; with two ends an interval in one unit.
+
+    Args:
+        low_h: hours, or the least hours of an interval.
+        high_h: the most hours of it.
+    """
+    ends = [low_h] if high_h is None or high_h == low_h else [low_h, high_h]
+    top = ends[-1]
+    if len(ends) == 1 and top >= 2 * WEEK_H and top % WEEK_H == 0:
+        return f"{top / WEEK_H:g} weeks"
+    name, size = next((unit, size) for unit, size, below in UNITS if top < below)
+    numbers = dict.fromkeys(_number(end / size) for end in ends)
+    return f"{' to '.join(numbers)} {name[:-1] if list(numbers) == ['1'] and name[-1] == 's' else name}"
+
+
+def _number(amount: float) -> str:
+    """Two digits are enough of a duration; whole numbers stay whole."""
+    return f"{amount:.0f}" if amount >= 10 else f"{round(amount, 1):g}"
 
 
 def utc_now() -> datetime:

@@ -20,7 +20,7 @@ from kypho.case.import_file import case_yaml
 from kypho.errors import DiskFullError, MissingPartError, OutputError, ReadOnlyError, SettingsError
 from kypho.followup import Record, Status
 from kypho.report.care import lint
-from kypho.report.follow_text import describe_event
+from kypho.report.follow_words import describe_event
 from kypho.report.timeline import TIER_COLOURS, timeline_figure, trends_figure
 
 __all__ = ["case_docx", "case_html", "export_case"]
@@ -124,7 +124,7 @@ def case_docx(record: Record, state: Status) -> bytes:
     for cell, name in zip(table.rows[0].cells, ("no.", "time", "kind", "what"), strict=True):
         cell.text = name
     for event in record.events:
-        row = (str(numbers[event.id]), event.when.written, event.kind, describe_event(event))
+        row = (str(numbers[event.id]), event.when.words, event.kind, describe_event(event))
         for cell, text in zip(table.add_row().cells, row, strict=True):
             cell.text = text
     buffer = io.BytesIO()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from kypho.followup import Event, Record, facts_of
+from kypho.followup import Event, Record, When, facts_of
 from kypho.followup.events import (
     Consent,
     Decision,
@@ -21,11 +21,19 @@ from kypho.followup.events import (
     Symptom,
     Treatment,
 )
-from kypho.followup.facts_labs import describe
-from kypho.followup.labs import flag
-from kypho.report.follow_text import describe_event
+from kypho.report.follow_words import (
+    PROCEDURES,
+    administration_words,
+    describe_event,
+    examination_words,
+    imaging_words,
+    lab_words,
+    symptom_words,
+)
 
 __all__ = ["SENTENCES", "Sentence"]
+
+PERSONS = {"female": "a woman", "male": "a man", "other": "a person whose sex is recorded as other"}
 
 
 class Sentence(NamedTuple):
@@ -35,13 +43,29 @@ class Sentence(NamedTuple):
     events: tuple[str, ...]
 
 
-def _on(event: Event) -> str:
-    first, last = event.when.days
+def _on(when: When) -> str:
+    first, last = when.days
     return f"On {first}" if first == last else f"Between {first} and {last}"
 
 
-def _say(event: Event, text: str) -> Sentence:
-    return Sentence(f"{_on(event)}: {text.rstrip('.')}.", (event.id,))
+def _say(event: Event, text: str, quote: str | None = None) -> Sentence:
+    """A dated sentence; the words that were recorded with the event stand in quotation marks."""
+    said = f' (in the record: "{quote.strip()}")' if quote else ""
+    return Sentence(f"{_on(event.when)}, {text.rstrip('.')}{said}.", (event.id,))
+
+
+def _together(found: Iterable[tuple[When, str, tuple[str, ...]]], before: str) -> list[Sentence]:
+    """One sentence per time for all that was found at that time, in order of time, each thing once."""
+    groups: dict[tuple[float, float], list[tuple[When, str, tuple[str, ...]]]] = {}
+    for entry in found:
+        groups.setdefault(entry[0].key, []).append(entry)
+    return [
+        Sentence(
+            f"{_on(group[0][0])}, {before}{'; '.join(dict.fromkeys(words for _, words, _ in group))}.",
+            tuple(dict.fromkeys(name for _, _, names in group for name in names)),
+        )
+        for _, group in sorted(groups.items())
+    ]
 
 
 def _title(record: Record) -> list[Sentence]:
@@ -49,13 +73,15 @@ def _title(record: Record) -> list[Sentence]:
     if not record.procedures:
         return []
     event, body = record.procedures[0]
-    facts = facts_of(record)
-    graver = [f for f in facts if f.name in ("canal.intradural", "canal.cement_cord", "canal.cement_cauda")]
-    what = (
-        f"Cement in the spinal canal after {body.procedure}" if graver else f"Course after {body.procedure}"
-    )
+    graver = [f for f in facts_of(record) if f.name in ("canal.intradural", *CEMENT_FACTS)]
+    graver.sort(key=lambda fact: fact.name != "canal.intradural")
+    where = "inside the dura" if graver and graver[0].name == "canal.intradural" else "in the spinal canal"
+    what = f"Cement {where} after" if graver else "Course after"
     names = (event.id, *(graver[0].events if graver else ()))
-    return [Sentence(f"{what} at {body.level}: a case report.", names)]
+    return [Sentence(f"{what} {PROCEDURES[body.procedure]} at {body.level}: a case report.", names)]
+
+
+CEMENT_FACTS = ("canal.cement_cord", "canal.cement_cauda")
 
 
 def _keywords(record: Record) -> list[Sentence]:
@@ -63,10 +89,10 @@ def _keywords(record: Record) -> list[Sentence]:
     if not record.procedures:
         return []
     event, body = record.procedures[0]
-    full = {"PKP": "percutaneous kyphoplasty", "PVP": "percutaneous vertebroplasty"}
-    words, names = [full[body.procedure], f"{body.level} vertebra"], [event.id]
+    words, names = [PROCEDURES[body.procedure], f"{body.level} vertebra"], [event.id]
+    known = {**dict.fromkeys(CEMENT_FACTS, "cement leakage"), "deficit": "neurological deficit"}
     for fact in facts_of(record):
-        word = {"canal.cement_cord": "cement leakage", "deficit": "neurological deficit"}.get(fact.name)
+        word = known.get(fact.name)
         if word and word not in words:
             words.append(word)
             names += list(fact.events)
@@ -79,31 +105,27 @@ def _keywords(record: Record) -> list[Sentence]:
 def _patient(record: Record) -> list[Sentence]:
     found = []
     for event, body in record.of(Enrolment):
-        parts: list[str] = [body.sex] if body.sex != "unknown" else []
-        if body.birth_year is not None:
-            age = event.when.start.year - body.birth_year
-            parts.append(f"about {age} years old")
-        if parts:
-            found.append(_say(event, "the patient was " + ", ".join(parts)))
+        age = None if body.birth_year is None else event.when.start.year - body.birth_year
+        parts = [PERSONS.get(body.sex), None if age is None else f"about {age} years old"]
+        if any(parts):
+            known = ", ".join(part for part in parts if part)
+            found.append(Sentence(f"The patient was {known} on {event.when.days[0]}.", (event.id,)))
     return found
 
 
-def _symptom(event: Event, body: Symptom) -> Sentence:
-    if body.text:
-        return _say(event, body.text)
-    words = body.symptom.replace("_", " ")
-    side = f", {body.side} side{'s' if body.side == 'both' else ''}" if body.side != "unknown" else ""
-    trend = f", {body.trend}" if body.trend != "unknown" else ""
-    site = f" ({body.pain.site.replace('_', ' ')})" if body.pain else ""
-    return _say(event, f"{words}{site}{side}{trend}")
-
-
 def _symptoms(record: Record) -> list[Sentence]:
-    return [_symptom(event, body) for event, body in record.of(Symptom)]
+    return [
+        _say(event, f"{symptom_words(body)} was reported", body.text) for event, body in record.of(Symptom)
+    ]
+
+
+def _examination(event: Event, body: Examination) -> Sentence:
+    words = examination_words(body)
+    return _say(event, f"examination found: {words}" if words else "the patient was examined", body.text)
 
 
 def _examinations(record: Record) -> list[Sentence]:
-    return [_say(event, body.text or describe_event(event)) for event, body in record.of(Examination)]
+    return [_examination(event, body) for event, body in record.of(Examination)]
 
 
 def _abstract_findings(record: Record) -> list[Sentence]:
@@ -131,78 +153,86 @@ def _timeline(record: Record) -> list[Sentence]:
     ]
     if len(shown) < 2:
         return []
-    text = (
-        f"Timeline of {len(shown)} events from {shown[0].when.days[0]} to {shown[-1].when.days[1]} (figure)."
-    )
+    ends = f"{shown[0].when.days[0]} to {max(event.when.days[1] for event in shown)}"
+    text = f"The timeline (figure) shows {len(shown)} events from {ends}."
     return [Sentence(text, tuple(event.id for event in shown))]
 
 
+def _image(event: Event, body: Imaging) -> Sentence:
+    words = imaging_words(body)
+    return _say(event, f"{body.modality} showed {words}" if words else f"{body.modality} was made", body.text)
+
+
+def _tests(record: Record, *, only_after: bool) -> list[Sentence]:
+    """Images and laboratory values in order of time; those of one time and kind in one sentence."""
+    wanted = [e for e in record.events if not only_after or record.after_procedure(e)]
+    images = [(e.when.key, _image(e, e.body)) for e in wanted if isinstance(e.body, Imaging)]
+    values = [(e.when, lab_words(e.body), (e.id,)) for e in wanted if isinstance(e.body, Lab)]
+    keys = sorted({when.key for when, _, _ in values})
+    labs = list(zip(keys, _together(values, "the laboratory found "), strict=True))
+    return [sentence for _, sentence in sorted([*images, *labs], key=lambda pair: pair[0])]
+
+
 def _methods(record: Record) -> list[Sentence]:
-    found = [
-        _say(event, f"{body.modality}: {body.text or describe_event(event)}")
-        for event, body in record.of(Imaging)
-    ]
-    return found + _labs(record)
-
-
-def _labs(record: Record) -> list[Sentence]:
-    return [_say(event, f"{describe(body)} ({flag(body)})") for event, body in record.of(Lab)]
+    return _tests(record, only_after=False)
 
 
 def _diagnoses(record: Record) -> list[Sentence]:
-    return [_say(event, f"{body.diagnosis} ({body.certainty})") for event, body in record.of(Diagnosis)]
+    return [
+        _say(event, f"{_named(body)} was {'diagnosed' if body.certainty == 'confirmed' else body.certainty}")
+        for event, body in record.of(Diagnosis)
+    ]
+
+
+def _named(body: Diagnosis) -> str:
+    return body.diagnosis + (f", AIS {body.ais}," if body.ais else "")
 
 
 def _suspected(record: Record) -> list[Sentence]:
     """Reasoning: diagnoses that were suspected or excluded, and decisions that give a reason."""
     found = [
-        _say(event, f"{body.diagnosis} was {body.certainty}")
+        _say(event, f"{_named(body)} was {body.certainty}")
         for event, body in record.of(Diagnosis)
         if body.certainty != "confirmed"
     ]
-    return found + [_say(e, f"{b.decision}, because {b.reason}") for e, b in record.of(Decision) if b.reason]
+    return found + [_decision(event, body) for event, body in record.of(Decision) if body.reason]
+
+
+def _decision(event: Event, body: Decision) -> Sentence:
+    return _say(
+        event, f"it was decided: {body.decision}" + (f", because {body.reason}" if body.reason else "")
+    )
 
 
 def _interventions(record: Record) -> list[Sentence]:
-    found: list[tuple[Event, str]] = []
-    for event in record.events:
-        body = event.body
-        if isinstance(body, Procedure):
-            found.append((event, f"{body.procedure} at {body.level}"))
-        elif isinstance(body, Operation):
-            found.append((event, body.operation + (f"; {body.findings}" if body.findings else "")))
-        elif isinstance(body, Treatment):
-            found.append((event, body.treatment))
-    return [_say(event, text) for event, text in found]
+    found = []
+    for event, body in record.of(Procedure):
+        found.append((event, _say(event, f"{PROCEDURES[body.procedure]} was performed at {body.level}")))
+    for event, done in record.of(Operation):
+        findings = f". Findings: {done.findings.rstrip('.')}" if done.findings else ""
+        found.append((event, _say(event, f"operation: {done.operation}{findings}")))
+    treated = _together([(e.when, b.treatment, (e.id,)) for e, b in record.of(Treatment)], "treatment: ")
+    times = {event.id: event for event, _ in record.of(Treatment)}
+    found += [(times[sentence.events[0]], sentence) for sentence in treated]
+    return [sentence for _, sentence in sorted(found, key=lambda pair: pair[0].when.key)]
 
 
 def _administration(record: Record) -> list[Sentence]:
     """Doses, volumes, rates: only where they are recorded."""
     found = []
     for event, body in record.of(Procedure):
-        given = {
-            "approach": body.approach,
-            "device": body.device,
-            "cement": body.cement,
-            "lot": body.lot,
-            "mL": body.volume_ml,
-            "mL/min": body.rate_ml_min,
-        }
-        parts = [f"{name} {part}" for name, part in given.items() if part is not None]
-        if parts:
-            found.append(_say(event, f"{body.procedure}: " + ", ".join(parts)))
+        words = administration_words(body)
+        if words:
+            found.append(_say(event, f"{body.procedure} at {body.level} with {words}"))
     for event, drug in record.of(Treatment):
         parts = [part for part in (drug.dose, drug.route) if part]
         if parts:
-            found.append(_say(event, f"{drug.treatment} {', '.join(parts)}"))
+            found.append(_say(event, f"{drug.treatment} was given: {', '.join(parts)}"))
     return found
 
 
 def _changes(record: Record) -> list[Sentence]:
-    return [
-        _say(event, body.decision + (f", because {body.reason}" if body.reason else ""))
-        for event, body in record.of(Decision)
-    ]
+    return [_decision(event, body) for event, body in record.of(Decision)]
 
 
 def _outcomes(record: Record) -> list[Sentence]:
@@ -210,32 +240,27 @@ def _outcomes(record: Record) -> list[Sentence]:
     cut = record.decompressions[0][0] if record.decompressions else record.index_procedure
     if cut is None:
         return []
-    after = [(e, b) for e, b in record.of(Examination) if cut.when.before(e.when)]
-    found = [_say(event, body.text or describe_event(event)) for event, body in after]
-    leaving = [(e, b) for e, b in record.of(Encounter) if b.move == "discharged" and b.text]
-    return found + [_say(event, body.text or "") for event, body in leaving]
+    found = [_examination(e, b) for e, b in record.of(Examination) if cut.when.before(e.when)]
+    return found + [
+        _say(event, "the patient was discharged" + (f" from {body.place}" if body.place else ""), body.text)
+        for event, body in record.of(Encounter)
+        if body.move == "discharged" and body.text
+    ]
 
 
 def _tests_after(record: Record) -> list[Sentence]:
-    start = record.index_procedure
-    if start is None:
-        return []
-    tested = [(e, b) for e, b in record.of(Lab) if record.after_procedure(e)]
-    seen = [(e, b) for e, b in record.of(Imaging) if record.after_procedure(e)]
-    found = [_say(event, f"{describe(body)} ({flag(body)})") for event, body in tested]
-    return found + [
-        _say(event, f"{image.modality}: {image.text or describe_event(event)}") for event, image in seen
-    ]
+    return [] if record.index_procedure is None else _tests(record, only_after=True)
 
 
 def _adverse(record: Record) -> list[Sentence]:
     """Complications noted at the procedure, and every deficit found after it."""
     found = [
-        _say(event, "; ".join(body.complications)) for event, body in record.procedures if body.complications
+        _say(event, f"complications at the procedure: {'; '.join(body.complications)}")
+        for event, body in record.procedures
+        if body.complications
     ]
-    facts = [fact for fact in facts_of(record) if fact.name == "deficit"]
-    found += [Sentence(f"{fact.text.capitalize()}, {fact.when.written}.", fact.events) for fact in facts]
-    return found
+    facts = [(fact.when, fact.text, fact.events) for fact in facts_of(record) if fact.name == "deficit"]
+    return found + _together(facts, "a deficit: ")
 
 
 def _perspective(record: Record) -> list[Sentence]:

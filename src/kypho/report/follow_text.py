@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import Any
 
-from kypho.followup import Alarm, Event, Record, Slot, Status
-from kypho.followup.facts_labs import describe
-from kypho.followup.labs import flag
+from kypho.followup import Alarm, Record, Slot, Status
+from kypho.report.follow_words import describe_event
 
-__all__ = ["describe_event", "status_json", "status_lines", "timeline_lines", "watch_lines"]
+__all__ = ["status_json", "status_lines", "timeline_lines", "watch_lines"]
 
 NOT_A_DEVICE = "Research and education; not a medical device. Rules are a proposal, unconfirmed."
 TIER_WORDS = {
@@ -20,68 +20,94 @@ TIER_WORDS = {
     "red+": "RED+",
 }
 WIDTH = 100
-ALARMS_SHOWN = 3
-SPEAKS_FOR_ITSELF = ("text", "decision", "operation", "diagnosis", "symptom", "treatment", "move", "modality")
-
-
-def _short(text: str, room: int = WIDTH) -> str:
-    return textwrap.shorten(text, room, placeholder=" ...")
+SCREEN = 24
+REST_LINES = 2
+"""Lines kept for the names of the alarms that have no room."""
+BECAUSE_LINES = 2
+LEAST_TEXT = 40
+UNIT = re.compile(r"(?<=\d) (?=(?:h|min|mL|days|months|years|%)(?!\w))")
 
 
 def _stamp(moment: Any) -> str:
     return f"{moment:%Y-%m-%d %H:%M %z}"
 
 
+def _wrap(text: str, indent: int, hang: int = 4) -> list[str]:
+    """Lines of at most WIDTH characters; nothing of the text is left out."""
+    lines = textwrap.wrap(
+        UNIT.sub("\u00a0", text),  # a number keeps its unit
+        WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + hang),
+        break_long_words=False,
+    )
+    return [line.replace("\u00a0", " ") for line in lines]
+
+
 def status_lines(state: Status, *, everything: bool = False) -> list[str]:
-    """A case at an instant; at most 24 lines of 100 characters unless `everything`."""
+    """A case at an instant; lines of at most 100 characters.
+
+    Unless `everything`, at most 24 lines: as many alarms as have room, the gravest first and each of them
+    whole, and the others by name.
+    """
     mark = "  SYNTHETIC" if state.synthetic else ""
-    lines = [
+    head = [
         f"{state.case}{mark}  {TIER_WORDS[state.tier]}  at {_stamp(state.now)}  (rules {state.rules_version})"
     ]
     if not state.watching:
-        lines.append("  not watched: no procedure is recorded")
-    shown = state.alarms if everything else state.alarms[:ALARMS_SHOWN]
-    for alarm in shown:
-        lines += _alarm(alarm, state, everything)
-    if len(state.alarms) > len(shown):
-        rest = ", ".join(f"{a.rule.id} {a.rule.tier}" for a in state.alarms[len(shown) :])
-        lines.append(
-            _short_keeping_indent(f"  and {len(state.alarms) - len(shown)} more: {rest} (--all shows them)")
+        head.append("  not watched: no procedure is recorded")
+    tail = [line for alarm in state.closed for line in _wrap(_closed(alarm), 2)] if everything else []
+    if state.closed and not everything:
+        tail = _wrap(
+            f"closed by a decision: {', '.join(a.rule.id for a in state.closed)} (--all says more)", 2
         )
-    for alarm in state.closed if everything else state.closed[:1]:
-        lines.append(
-            _short_keeping_indent(
-                f"  closed {alarm.rule.id} by decision {alarm.closed_by}: {alarm.rule.what}"
-            )
-        )
-    lines += [
-        f"  clock {clock.words()}" if everything else _short_keeping_indent(f"  clock {clock.words()}")
-        for clock in state.clocks
-    ]
-    lines += [_short_keeping_indent(line) for line in _plan(state)]
-    lines += [_short_keeping_indent(f"  unknown: {'; '.join(state.unknown)}")] if state.unknown else []
-    return [*lines, NOT_A_DEVICE]
+    tail += [line for clock in state.clocks for line in _wrap(f"clock {clock.words(source=everything)}", 2)]
+    tail += [line for text in _plan(state) for line in _wrap(text, 2)]
+    tail += _wrap(f"unknown: {'; '.join(state.unknown)}", 2) if state.unknown else []
+    tail.append(NOT_A_DEVICE)
+    blocks = [_alarm(alarm, state, everything) for alarm in state.alarms]
+    shown = len(blocks) if everything else _room(blocks, SCREEN - len(head) - len(tail) - REST_LINES)
+    rest = ", ".join(f"{a.rule.id} {a.rule.tier}" for a in state.alarms[shown:])
+    named = f"and {len(blocks) - shown} more: {rest} (--all shows them)"
+    more = _wrap(named, 2) if rest else []
+    return [*head, *(line for block in blocks[:shown] for line in block), *more, *tail]
+
+
+def _room(blocks: list[list[str]], lines: int) -> int:
+    """How many blocks fit into these lines; one always does."""
+    count = 0
+    for block in blocks:
+        lines -= len(block)
+        if lines < 0 and count:
+            break
+        count += 1
+    return count
+
+
+def _closed(alarm: Alarm) -> str:
+    return f"closed {alarm.rule.id} by decision {alarm.closed_by}: {alarm.rule.what}"
 
 
 def _alarm(alarm: Alarm, state: Status, everything: bool) -> list[str]:
-    facts = "; ".join(fact.text for fact in alarm.facts)
     late = "act now" if alarm.act_by < state.now else f"by {_stamp(alarm.act_by)}"
+    reasons = list(alarm.reasons)
+    named = f" [{', '.join(alarm.events) or 'time'}]" if everything else ""
+    while not everything and len(reasons) > 1 and len(_because(reasons, alarm, named)) > BECAUSE_LINES:
+        reasons.pop()
+    title = f"{TIER_WORDS[alarm.rule.tier]} {alarm.rule.id} since {alarm.since.words}: {alarm.rule.what}"
     lines = [
-        f"  {TIER_WORDS[alarm.rule.tier]} {alarm.rule.id} since {alarm.since.written}: {alarm.rule.what}",
-        f"      because {facts} [{', '.join(alarm.events) or 'time'}]",
-        f"      do ({late}): {alarm.rule.action}",
+        *_wrap(title, 2),
+        *_because(reasons, alarm, named),
+        *_wrap(f"do ({late}): {alarm.rule.action}", 6),
     ]
     if everything:
-        lines.append(
-            f"      clears: {alarm.rule.clears}. Source: {alarm.rule.source}, {alarm.rule.certainty}"
-        )
-        return lines
-    return [_short_keeping_indent(line) for line in lines]
+        lines += _wrap(f"clears: {alarm.rule.clears}. Source: {alarm.rule.source}, {alarm.rule.certainty}", 6)
+    return lines
 
 
-def _short_keeping_indent(line: str) -> str:
-    indent = len(line) - len(line.lstrip())
-    return " " * indent + _short(line, WIDTH - indent)
+def _because(reasons: list[str], alarm: Alarm, named: str) -> list[str]:
+    left = len(alarm.reasons) - len(reasons)
+    return _wrap(f"because {'; '.join(reasons)}{f'; and {left} more' if left else ''}{named}", 6)
 
 
 def _plan(state: Status) -> list[str]:
@@ -89,45 +115,29 @@ def _plan(state: Status) -> list[str]:
     if state.overdue:
         last = state.overdue[-1]
         lines.append(
-            f"  overdue: {len(state.overdue)} examinations, last {last.name} {last.why} ({_stamp(last.due)})"
+            f"overdue: {len(state.overdue)} examination{'s' if len(state.overdue) > 1 else ''}, the last "
+            f"{last.name} {last.why} ({_stamp(last.due)})"
         )
     if state.due:
-        lines.append(f"  due now: {state.due[-1].name} {state.due[-1].why}")
+        lines.append(f"due now: {state.due[-1].name} {state.due[-1].why}")
     if state.next:
-        lines.append(f"  next examination: {state.next.name} {state.next.why}, {_stamp(state.next.due)}")
+        lines.append(f"next examination: {state.next.name} {state.next.why}, {_stamp(state.next.due)}")
     return lines
 
 
-def timeline_lines(record: Record) -> list[str]:
-    """Every event by time, one line each, with ids; what was replaced or taken back is marked."""
+def timeline_lines(record: Record, width: int) -> list[str]:
+    """Every event by time with its id, wrapped to a width; what was replaced or taken back is marked."""
     standing = {event.id for event in record.events}
     lines = []
     for event in sorted(record.history, key=lambda e: (e.when.start, e.when.end, e.recorded, e.id)):
         mark = " " if event.id in standing else "x"
         points = f" corrects {event.corrects}" if event.corrects else ""
-        lines.append(
-            f"{mark} {event.when.written:<24} {event.id} {event.kind:<12}{points} {describe_event(event)}"
+        start = f"{mark} {event.when.words:<24} {event.id} {event.kind:<12}"
+        text = f"{points} {describe_event(event)}".strip()
+        lines += textwrap.wrap(
+            text, max(width, len(start) + LEAST_TEXT), initial_indent=f"{start} ", subsequent_indent=" " * 29
         )
     return lines
-
-
-def describe_event(event: Event) -> str:
-    """What an event says, in a line."""
-    if event.kind == "lab":
-        return f"{describe(event.body)} ({flag(event.body)})"  # type: ignore[arg-type]  # the kind says it is a Lab
-    said = event.body.model_dump(mode="json", exclude_defaults=True, exclude={"kind", "requested"})
-    return "; ".join(_words(name, part) for name, part in said.items())
-
-
-def _words(name: str, part: Any) -> str:
-    if isinstance(part, dict):
-        return f"{name} " + ", ".join(_words(key, item) for key, item in part.items())
-    if isinstance(part, list):
-        return f"{name} " + ", ".join(
-            " ".join(str(piece) for piece in item.values()) if isinstance(item, dict) else str(item)
-            for item in part
-        )
-    return str(part) if name in SPEAKS_FOR_ITSELF else f"{name} {part}"
 
 
 def watch_lines(state: Status) -> list[str]:

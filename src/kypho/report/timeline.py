@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,8 +18,8 @@ from kypho.followup import Event, Record, Status
 from kypho.followup.events import Examination, Imaging, Lab
 from kypho.followup.facts_labs import describe
 from kypho.followup.labs import flag
-from kypho.report.follow_text import describe_event
 from kypho.report.follow_trends import TRENDS, Point
+from kypho.report.follow_words import describe_event
 
 __all__ = ["TIER_COLOURS", "Row", "save_timeline", "timeline_figure", "trends_figure"]
 
@@ -35,9 +36,11 @@ KIND_COLOURS = {
 }
 LEAD = timedelta(days=4)
 SHOWN_ROWS = 60
-LABEL_LENGTH = 92
-ROW_IN = 0.24
+LABEL_WIDTH = 58
+LABEL_LINES = 2
+ROW_IN = 0.31
 MARGIN_IN = 1.9
+WIDTH_IN = 11.0
 UNCERTAIN = 0.35
 
 
@@ -57,11 +60,11 @@ def timeline_figure(record: Record, state: Status) -> Figure:
     rows = _alarm_rows(record, state) + _event_rows(record)
     begin, end = _span(record, rows)
     height = MARGIN_IN + ROW_IN * len(rows) + 0.2 * len(state.clocks)
-    figure = Figure(figsize=(14.5, height), layout="constrained")
+    figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
         _draw(axes, place, row, begin)
-    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=7.5)
+    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8, linespacing=0.95)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(begin, end)  # type: ignore[arg-type]  # matplotlib takes dates
     _dates(axes, ZoneInfo(record.enrolment.zone))
@@ -77,7 +80,7 @@ def timeline_figure(record: Record, state: Status) -> Figure:
                 "Faint bars: the record gives no exact time. Research and education; not a medical device.",
             ]
         ),
-        fontsize=7.5,
+        fontsize=8,
         x=0.01,
         ha="left",
     )
@@ -117,13 +120,14 @@ def _say(event: Event) -> str:
     """What an event says, its own words first."""
     text = getattr(event.body, "text", None)
     if isinstance(event.body, Imaging):
-        return f"{event.body.modality}; {text or describe_event(event)}"
+        return describe_event(event)
     return text if text and not isinstance(event.body, Examination) else describe_event(event)
 
 
 def _cut(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 3] + "..."
+    """The text on two lines; what has no room there stands in full in the list of events."""
+    lines = textwrap.wrap(text, LABEL_WIDTH, max_lines=LABEL_LINES, placeholder=" ...")
+    return "\n".join(lines)
 
 
 def _span(record: Record, rows: list[Row]) -> tuple[datetime, datetime]:
