@@ -6,6 +6,7 @@ from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
+from kypho.anatomy.labels import LEVELS
 from kypho.evidence import Record, Source, all_records
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "kypho"
@@ -67,18 +68,26 @@ def _source(source: Source) -> str:
 def record_uses() -> dict[str, tuple[str, ...]]:
     """Record id -> modules that name it, whole or in a pattern such as ``f"risk.{route}.base"``."""
     strings, patterns = _named()
-    words = set(strings)
+    words = {*strings, *LEVELS, ""}
     uses: dict[str, tuple[str, ...]] = {}
     for name in all_records():
         found = set(strings.get(name, ()))
         found.update(*(strings[part] for part in _prefixes(name) if part in strings))
-        for pattern, module in patterns:
-            match = pattern.fullmatch(name)
-            if match and all(part in words or part.isdigit() or part == "" for part in match.groups()):
-                found.add(module)
+        found.update(module for pattern, module in patterns if _fits(name, pattern, words))
         if found:
             uses[name] = tuple(sorted(found))
     return uses
+
+
+def _fits(name: str, pattern: tuple[str | None, ...], words: set[str]) -> bool:
+    """True if the pattern makes this name with a known word or a number in each of its gaps (None)."""
+    if not pattern:
+        return not name
+    part, rest = pattern[0], pattern[1:]
+    if part is not None:
+        return name.startswith(part) and _fits(name[len(part) :], rest, words)
+    ends = range(len(name) + 1)
+    return any((name[:n] in words or name[:n].isdigit()) and _fits(name[n:], rest, words) for n in ends)
 
 
 def _prefixes(name: str) -> list[str]:
@@ -88,7 +97,7 @@ def _prefixes(name: str) -> list[str]:
 
 
 @cache
-def _named() -> tuple[dict[str, set[str]], list[tuple[re.Pattern[str], str]]]:
+def _named() -> tuple[dict[str, set[str]], list[tuple[tuple[str | None, ...], str]]]:
     """String constants with the modules they stand in, and f-strings with a dot as patterns.
 
     Names below ``kypho.``: `value("x")` may be reached through a constant, a table or a rule file, so any
@@ -98,16 +107,20 @@ def _named() -> tuple[dict[str, set[str]], list[tuple[re.Pattern[str], str]]]:
     patterns = []
     for path in sorted(PACKAGE.rglob("*.py")):
         module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        # The fixed part of f"risk.{name}" is no family that is walked; the whole is a pattern of its own.
+        parts = {
+            id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values
+        }
+        for node in ast.walk(tree):
+            if id(node) in parts:
+                continue
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 strings[node.value].add(module)
             elif isinstance(node, ast.JoinedStr):
-                text = "".join(
-                    re.escape(part.value) if isinstance(part, ast.Constant) else "(.*)"
-                    for part in node.values
-                )
-                if re.search(r"\w\\\.", text):
-                    patterns.append((re.compile(text), module))
+                pattern = tuple(p.value if isinstance(p, ast.Constant) else None for p in node.values)
+                if any(part and re.search(r"\w\.", part) for part in pattern):
+                    patterns.append((pattern, module))
             elif isinstance(node, ast.keyword) and node.arg:
                 strings[node.arg].add(module)
     for path in sorted((PACKAGE / "evidence" / "rules").glob("*.toml")):

@@ -114,7 +114,18 @@ def test_the_document_holds_what_it_promises(tmp_path: Path, capfd, monkeypatch)
     assert "--volume-ml 3 (unconfirmed)" in told
     assert "not a medical device" in told
     assert set(document.flow_paths.findings.values()) <= {"present", "absent", "not_assessable"}
+    rests_on = set(document.unconfirmed_records)
+    read = {
+        "cement.catalogue",
+        "balloon.wall_margin_mm",
+        "cement.marrow_yield_log10",
+        "cement.default_volume_ml",
+    }
+    assert read | {"cement.dose.cord_cem43_min"} <= rests_on
+    assert not any(name.startswith("cement.bench.") for name in rests_on), "inputs of the benchmarks"
     page = (out / "rehearsal.html").read_text()
+    assert all(name in page for name in read)
+    assert "cement.bench." not in page
     assert page.count("data:image/webp") == 1 + 16, "one picture per frame and the one that is shown"
     assert not list(out.glob(".*")), "nothing hidden is left"
 

@@ -147,3 +147,9 @@ def test_uses_of_records_are_found():
     assert "planning.devices" in uses["device.13G.outer_diameter_mm"], "through an f-string"
     assert any(name.startswith("followup") for name in uses["followup.ct_within_h"]), "by its id"
     assert "evidence/rules/red_flags.toml" in uses["followup.mrc_drop"], "in a rule file"
+    assert "risk.routes" in uses["risk.route.venous.beta.cleft"], "with a dot inside a part of the f-string"
+    row = next(name for name in uses if name.startswith("risk.row."))
+    assert "risk.audit" in uses[row], "by the prefix of a family"
+    assert "cement.vertebra" in uses["cement.cortex_permeability_m2"]
+    assert "cement.vertebra" not in uses["cement.hu_bone"], "the first part of a pattern is no prefix"
+    assert all(module.startswith("cement.validation") for module in uses["cement.bench.goat_body"])

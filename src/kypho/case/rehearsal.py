@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,10 +14,10 @@ from kypho.case.rehearse_needles import Lines, drilled, planned_needles, require
 from kypho.case.rehearse_settings import NeedleLineMm, RehearseSettings, Scenario
 from kypho.cement import BoneField, Inflation, Needle, Rehearsal, Settings, cement, inflate, inject
 from kypho.cement.compartments import CODES, INSIDE, ROUTES
-from kypho.cement.ensemble import CANAL_ROUTES, Ensemble, run_ensemble
+from kypho.cement.ensemble import CANAL_ROUTES, Ensemble, Member, run_ensemble
 from kypho.cement.vertebra import vertebra_field
 from kypho.errors import SettingsError
-from kypho.evidence import value
+from kypho.evidence import reading, value
 from kypho.formats.ct import CtInput
 from kypho.formats.labels import LabelsInput
 from kypho.fracture import assess_level
@@ -57,6 +57,7 @@ class RehearsedCase:
         damage: wall defects and cleft as the cement met them; None where no assessment was made.
         findings: factor to its state in the assessment.
         resumed: ensemble members that an earlier, interrupted run had finished.
+        records: ids of the evidence records that were read on the way.
     """
 
     level: str
@@ -70,6 +71,7 @@ class RehearsedCase:
     ensemble: Ensemble | None
     resumed: int = 0
     notes: tuple[str, ...] = ()
+    records: frozenset[str] = frozenset()
 
 
 def rehearse_case(
@@ -97,15 +99,16 @@ def rehearse_case(
         LevelError: the level is missing or incomplete.
         SettingsError: a needle's tip outside the bone, no route for the cement, more cement than void.
     """
-    with step("vertebra model"):
-        vertebra = build_vertebra(ct.volume, labels.labels, level)
-    with step("assessment"):
-        found = assess_level(ct.volume, labels.labels, vertebra)
-        damage = damage_regions(vertebra, found)
-    with step("needles"):
-        source = lines or planned_needles(vertebra, ct, labels, found, settings)
-        chosen = {s.needles: source(s.needles) for s in settings.scenarios}
-    return rehearse_vertebra(
+    with reading() as before:
+        with step("vertebra model"):
+            vertebra = build_vertebra(ct.volume, labels.labels, level)
+        with step("assessment"):
+            found = assess_level(ct.volume, labels.labels, vertebra)
+            damage = damage_regions(vertebra, found)
+        with step("needles"):
+            source = lines or planned_needles(vertebra, ct, labels, found, settings)
+            chosen = {s.needles: source(s.needles) for s in settings.scenarios}
+    result = rehearse_vertebra(
         vertebra,
         [chosen[s.needles][0] for s in settings.scenarios],
         settings,
@@ -118,6 +121,7 @@ def rehearse_case(
         members=members,
         on_member=on_member,
     )
+    return replace(result, records=result.records | before)
 
 
 def _of_damage(damage: DamageRegions) -> list[str]:
@@ -150,22 +154,15 @@ def rehearse_vertebra(
     """Rehearse with a vertebra at hand and the cannulas of every scenario."""
     for used in lines:
         require_in_bone(vertebra, used)
-    with step("injection"):
-        done, failed = _scenarios(vertebra, lines, settings, damage)
-    ensemble, resumed = None, 0
-    if settings.members:
-        with step("ensemble"):
-            kept = members.read() if members is not None else []
-            resumed = min(len(kept), settings.members)
-
-            def keep(member) -> None:  # type: ignore[no-untyped-def]  # a Member of the ensemble
-                kept.append(member)
-                if members is not None:
-                    members.append(member)
-                if on_member is not None:
-                    on_member(len(kept))
-
-            ensemble = _ensemble(vertebra, done[0].lines, settings, damage, kept[:resumed], keep)
+    with reading() as records:
+        with step("injection"):
+            done, failed = _scenarios(vertebra, lines, settings, damage)
+        ensemble, resumed = None, 0
+        if settings.members:
+            with step("ensemble"):
+                ensemble, resumed = _ensemble(
+                    vertebra, done[0].lines, settings, damage, members, on_member or (lambda _: None)
+                )
     return RehearsedCase(
         level=vertebra.level,
         ct=ct,
@@ -178,6 +175,7 @@ def rehearse_vertebra(
         ensemble=ensemble,
         resumed=resumed,
         notes=(*notes, *failed),
+        records=frozenset(records),
     )
 
 
@@ -264,13 +262,23 @@ def _ensemble(
     lines: tuple[NeedleLineMm, ...],
     settings: RehearseSettings,
     damage: DamageRegions | None,
-    finished: list,
-    keep: Callable,
-) -> Ensemble:
+    members: MemberFile | None,
+    on_member: Callable[[int], None],
+) -> tuple[Ensemble, int]:
+    """The ensemble of the first scenario, and how many of its members were kept from an earlier run."""
+    kept = members.read() if members is not None else []
+    resumed = min(len(kept), settings.members)
+
+    def keep(member: Member) -> None:
+        kept.append(member)
+        if members is not None:
+            members.append(member)
+        on_member(len(kept))
+
     scenario = settings.scenarios[0]
     coarse = max(settings.grid_mm, value("cement.ensemble_grid_mm"))
     field, _, needles = prepared(vertebra, lines, scenario, coarse, damage)
-    return run_ensemble(
+    ensemble = run_ensemble(
         field,
         needles,
         cement(scenario.cement),
@@ -278,9 +286,10 @@ def _ensemble(
         members=settings.members,
         seed=settings.seed,
         left_of=(vertebra.frame.origin_mm, vertebra.frame.left),
-        done=finished,
+        done=kept[:resumed],
         on_member=keep,
     )
+    return ensemble, resumed
 
 
 def visible_from_ml(bone: BoneField, result: Rehearsal) -> dict[str, float | None]:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from kypho.case.document import USE, Part, Point
-from kypho.case.rehearse_settings import DEFAULTS, NeedleLineMm
-from kypho.evidence import all_records, record
+from kypho.case.rehearse_settings import BORES, DEFAULTS, NeedleLineMm
+from kypho.evidence import record
 
 if TYPE_CHECKING:
     from kypho.case.rehearsal import RehearsedCase, RehearsedScenario
     from kypho.cement.ensemble import Ensemble
 
 __all__ = [
+    "ALARMS",
     "BalloonPart",
     "DefaultPart",
     "EnsemblePart",
@@ -28,6 +29,13 @@ __all__ = [
     "ScenarioPart",
     "rehearsal_document",
 ]
+
+ALARMS = {
+    "watch": "cement.dose.watch_cem43_min",
+    "nerve": "cement.dose.nerve_cem43_min",
+    "cord": "cement.dose.cord_cem43_min",
+}
+"""The heat doses that the page names beside what was found."""
 
 Quantiles = tuple[float, float, float]
 ByRoute = dict[str, float]
@@ -148,7 +156,7 @@ class RehearsalDocument(OutcomePart):
     ensemble: EnsemblePart | None
     scenarios: list[ScenarioPart]
     notes: list[str]
-    unconfirmed_records: list[str]
+    unconfirmed_records: list[str] = Field(description="those that this rehearsal and its page rest on")
     timings_s: dict[str, float]
 
 
@@ -179,11 +187,15 @@ def rehearsal_document(
         else None,
         scenarios=[_scenario(done) for done in result.scenarios],
         notes=list(result.notes),
-        unconfirmed_records=sorted(
-            k for k in all_records() if k.startswith("cement.") and not record(k).confirmed
-        ),
+        unconfirmed_records=_unconfirmed(result, defaults),
         timings_s=dict(timings_s),
     )
+
+
+def _unconfirmed(result: RehearsedCase, defaults: tuple[str, ...]) -> list[str]:
+    """What was read on the way, what stood in for choices, what the page compares with."""
+    chosen = {DEFAULTS[name] for name in defaults} | {BORES, *ALARMS.values()}
+    return sorted(key for key in result.records | chosen if not record(key).confirmed)
 
 
 def _default(name: str) -> DefaultPart:

@@ -15,7 +15,7 @@ from kypho.errors import SettingsError
 from kypho.evidence import Record, record, value
 from kypho.risk.inputs import Procedure, RiskInputs
 
-__all__ = ["DEFAULTS", "NeedleLineMm", "RehearseSettings", "Scenario", "Strategy", "defaults_used"]
+__all__ = ["BORES", "DEFAULTS", "NeedleLineMm", "RehearseSettings", "Scenario", "Strategy", "defaults_used"]
 
 Strategy = Literal["best", "unilateral", "bilateral"]
 
@@ -30,6 +30,9 @@ DEFAULTS = {
     "gauge": "cement.needle_gauge_default",
 }
 """Setting to the evidence record that stands in for it."""
+
+BORES = "cement.cannula.bore_mm"
+"""The record of every cannula's bore."""
 
 
 def defaults_used(given: Mapping[str, Any]) -> dict[str, Record]:
@@ -141,7 +144,7 @@ class RehearseSettings:
 
     def bore_mm(self, device: str = "") -> float:
         """Bore of the cannulas: of the chosen gauge, else of the device's, else of the recorded default."""
-        bores = value("cement.cannula.bore_mm")
+        bores = value(BORES)
         of_device = device.removesuffix("G")
         if self.gauge is None:
             known = of_device if of_device in bores else str(value(DEFAULTS["gauge"]))

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kypho.case.rehearsal import RehearsedCase
-from kypho.case.rehearsal_document import RehearsalDocument
+from kypho.case.rehearsal_document import ALARMS, RehearsalDocument
 from kypho.cement.compartments import ROUTES
 from kypho.cement.ensemble import CANAL_ROUTES
-from kypho.evidence import all_records, value
+from kypho.evidence import record, value
 from kypho.fluoroscopy import Projector
 from kypho.report.html import embed, render_page, save_figure
 from kypho.report.rehearsal_film import COLOURS, Studio, film_of
 
 __all__ = ["render_rehearsal"]
+
+DASHES = ("--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+NERVES = ("dura", "cord", "root_left", "root_right")
+"""Sites whose heat dose is held against the alarms."""
+OWN_RECORDS = ("balloon", "cement")
+"""Families of records listed one by one; those of planning and assessment are counted."""
 
 
 def render_rehearsal(result: RehearsedCase, document: RehearsalDocument, folder: Path) -> None:
@@ -26,6 +34,7 @@ def render_rehearsal(result: RehearsedCase, document: RehearsalDocument, folder:
     projector = Projector(result.ct.volume if result.ct is not None else result.vertebra.hu)
     studios = [Studio(result, done, projector) for done in result.scenarios]
     drawn = {"leaks": _leak_figure(result), "temperature": _heat_figure(result)}
+    own = [key for key in document.unconfirmed_records if key.split(".")[0] in OWN_RECORDS]
     if len(studios) > 1:
         drawn["scenarios"] = _scenario_figure(result, studios)
     render_page(
@@ -37,12 +46,10 @@ def render_rehearsal(result: RehearsedCase, document: RehearsalDocument, folder:
         figures={name: embed(save_figure(figure, figures / f"{name}.png")) for name, figure in drawn.items()},
         synthetic=(result.ct is not None and result.ct.synthetic)
         or any("synthetic" in note.lower() for note in result.notes),
-        records=[r for k, r in sorted(all_records().items()) if k.startswith("cement.") and not r.confirmed],
-        alarms={
-            "watch": value("cement.dose.watch_cem43_min"),
-            "nerve": value("cement.dose.nerve_cem43_min"),
-            "cord": value("cement.dose.cord_cem43_min"),
-        },
+        records=[record(key) for key in own],
+        others=Counter(key.split(".")[0] for key in document.unconfirmed_records if key not in own),
+        nerves=NERVES,
+        alarms={name: value(key) for name, key in ALARMS.items()},
         leak_threshold=value("cement.leak_threshold_ml"),
     )
 
@@ -50,8 +57,8 @@ def render_rehearsal(result: RehearsedCase, document: RehearsalDocument, folder:
 def _scenario_figure(result: RehearsedCase, studios: list[Studio]) -> Figure:
     """Every scenario at its end, side by side, and the canal leak of all of them."""
     n = len(studios)
-    figure = Figure(figsize=(max(3.1 * n, 8.0), 9.6), layout="constrained")
-    rows = figure.subplots(3, n, squeeze=False)
+    figure = Figure(figsize=(max(3.1 * n, 8.0), 8.6), layout="constrained")
+    rows = figure.subplots(3, n, squeeze=False, height_ratios=(1.0, 0.7, 0.9))
     for number, (column, studio) in enumerate(zip(rows.T, studios, strict=True)):
         amount = np.asarray(studio.done.result.cement.array)
         _, hu, cement, canal = studio.slices(amount)[0]
@@ -59,7 +66,7 @@ def _scenario_figure(result: RehearsedCase, studios: list[Studio]) -> Figure:
         column[0].imshow(np.ma.masked_less(cement, 0.05), cmap="autumn_r", vmin=0, vmax=1, alpha=0.8)
         if 0 < canal.sum() < canal.size:
             column[0].contour(canal, levels=[0.5], colors="#4cc9f0", linewidths=0.8)
-        column[0].set_title(_wrapped(f"{number + 1}: {studio.done.scenario.name}"), fontsize=8)
+        column[0].set_title(_wrapped(f"{number + 1}: {studio.done.scenario.name}"), fontsize=9)
         column[1].imshow(studio.solids(amount))
         for ax in column[:2]:
             ax.set_axis_off()
@@ -73,7 +80,7 @@ def _scenario_figure(result: RehearsedCase, studios: list[Studio]) -> Figure:
         below.plot(
             done.result.injected_ml, every, ls="--", color=line.get_color(), label=f"{number + 1}, all"
         )
-    below.axhline(value("cement.leak_threshold_ml"), color="0.6", lw=0.8, ls=":")
+    below.axhline(value("cement.leak_threshold_ml"), color="0.5", lw=0.8, ls=":")
     _label(below, "injected, mL", "leaked, mL", "leak into the canal (solid) and by all routes (dashed)")
     below.legend(fontsize=8, frameon=False, ncols=2)
     return figure
@@ -87,29 +94,41 @@ def _wrapped(name: str) -> str:
 
 def _leak_figure(result: RehearsedCase) -> Figure:
     """Leaked volume and pressure of the injection; leak probability of the ensemble."""
-    figure = Figure(figsize=(11.5, 3.6), layout="constrained")
+    figure = Figure(figsize=(11.5, 4.2), layout="constrained")
     axes = figure.subplots(1, 3)
     r = result.scenarios[0].result
+    threshold = value("cement.leak_threshold_ml")
     for route, curve in r.leaked_ml.items():
-        axes[0].plot(r.injected_ml, curve, color=COLOURS[route], label=route.replace("_", " "))
-    axes[0].axhline(value("cement.leak_threshold_ml"), color="0.6", lw=0.8, ls=":")
+        axes[0].plot(r.injected_ml, curve, **_line(route))
+    axes[0].axhline(threshold, color="0.5", lw=0.8, ls=":")
+    axes[0].set_ylim(top=max(axes[0].get_ylim()[1], 1.25 * threshold))
     _label(axes[0], "injected, mL", "leaked, mL", "single injection")
-    axes[0].legend(fontsize=7, frameon=False)
     axes[1].plot(r.injected_ml, r.tip_kpa, color="#1c2733")
+    axes[1].set_ylim(bottom=0)
     _label(axes[1], "injected, mL", "pressure at the tip, kPa", "pressure")
     if result.ensemble is None:
-        axes[2].text(0.5, 0.5, "no ensemble was run", ha="center", va="center", color="0.5")
+        axes[2].text(0.5, 0.5, "no ensemble was run", ha="center", va="center", color="0.4")
         axes[2].set_axis_off()
     else:
         e = result.ensemble
         for route in ROUTES:
-            axes[2].plot(
-                e.volume_ml, 100 * e.p_leak[route], color=COLOURS[route], label=route.replace("_", " ")
-            )
-        axes[2].axhline(100 * e.safe_probability, color="0.6", lw=0.8, ls=":")
+            axes[2].plot(e.volume_ml, 100 * e.p_leak[route], **_line(route))
+        axes[2].axhline(100 * e.safe_probability, color="0.5", lw=0.8, ls=":")
         axes[2].set_ylim(-2, 102)
         _label(axes[2], "injected, mL", "leak probability, %", f"ensemble of {e.n}")
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=9, frameon=False)
     return figure
+
+
+def _line(route: str) -> dict[str, Any]:
+    """How a route's curve is drawn: by colour and by dashes, the canal's in full."""
+    return {
+        "color": COLOURS[route],
+        "ls": "-" if route in CANAL_ROUTES else DASHES[list(ROUTES).index(route) % len(DASHES)],
+        "lw": 2.2 if route in CANAL_ROUTES else 1.6,
+        "label": route.replace("_", " "),
+    }
 
 
 def _heat_figure(result: RehearsedCase) -> Figure:
@@ -120,10 +139,10 @@ def _heat_figure(result: RehearsedCase) -> Figure:
     minutes = r.curve_time_s / 60
     for name, curve in r.curve_c.items():
         axes[1 if name == "body_centre" else 0].plot(minutes, curve, label=name.replace("_", " "))
-    axes[0].axhline(43, color="0.6", lw=0.8, ls=":")
-    _label(axes[0], "minutes since the start", "hottest cell, C", "around the cement (dotted: 43 C)")
-    axes[0].legend(fontsize=7, frameon=False)
-    _label(axes[1], "minutes since the start", "hottest cell, C", "middle of the body")
+    axes[0].axhline(43, color="0.5", lw=0.8, ls=":")
+    _label(axes[0], "minutes since the start", "hottest cell, °C", "around the cement (dotted: 43 °C)")
+    axes[0].legend(fontsize=8, frameon=False)
+    _label(axes[1], "minutes since the start", "hottest cell, °C", "middle of the body")
     return figure
 
 

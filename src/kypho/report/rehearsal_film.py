@@ -28,13 +28,14 @@ SHAFT_MM = 60.0  # numerics: how much of the cannula outside the bone is drawn
 LEAST = 0.05
 """Volume fraction of cement below which a cell is drawn empty."""
 COLOURS = {
-    "canal_epidural": "#a4161a",
-    "canal_intradural": "#7b1fa2",
-    "foramen": "#d97706",
-    "disc": "#2563a8",
-    "paravertebral": "#0b6e4f",
-    "venous": "#3b3b98",
+    "canal_epidural": "#c1121f",
+    "canal_intradural": "#ff5da2",
+    "foramen": "#7f4f24",
+    "disc": "#35a7e0",
+    "paravertebral": "#3a9d5d",
+    "venous": "#1b2f7a",
 }
+"""Apart from each other in hue and in lightness, and from the cement's yellow."""
 CEMENT, STEEL = "#f2a541", "#8a939c"
 BODY = (*INSIDE, "cortex", "endplate", "posterior_elements", "cannula")
 
@@ -49,7 +50,8 @@ class Studio:
             "AP": true_ap(frame, field_mm=FIELD_MM),
             "lateral": true_lateral(frame, field_mm=FIELD_MM),
         }
-        back = 2 * value("cement.balloon.back_mm") if done.scenario.procedure == "pkp" else 0.0
+        half_balloon = value("cement.balloon.back_mm") if done.scenario.procedure == "pkp" else 0.0
+        self.outlet_mm = done.lines[0].point(half_balloon)
         self.patient, self.look = {}, {}
         for name, carm in self.carms.items():
             patient = projector.trace(carm)
@@ -57,7 +59,9 @@ class Studio:
             for line in done.lines:
                 way = (line.tip_mm - line.entry_mm) / np.linalg.norm(line.tip_mm - line.entry_mm)
                 start = line.entry_mm - SHAFT_MM * way
-                patient = patient + needle_shadow(carm, start, line.point(back), line.outer_mm / 2)
+                patient = patient + needle_shadow(
+                    carm, start, line.point(2 * half_balloon), line.outer_mm / 2
+                )
             self.patient[name] = patient
         self.hu = np.asarray(resample(result.vertebra.hu, self.grid, outside=0.0).array)
         self.canal = np.isin(
@@ -71,12 +75,12 @@ class Studio:
 
     @property
     def place(self) -> tuple[int, int, int]:
-        """Cell (k, j, i) through which the slices go: the canal leak at its thickest, else the tip."""
+        """Cell (k, j, i) on all three slices: the canal leak at its thickest, else the cement's outlet."""
         leak = np.asarray(self.done.result.cement.array) * self.canal
         if leak.sum() * self.grid.voxel_mm3 * 1e-3 >= value("cement.leak_threshold_ml"):
             k, j, i = (int(np.argmax(leak.sum(axis=axes))) for axes in ((1, 2), (0, 2), (0, 1)))
             return k, j, i
-        index = np.rint(self.grid.to_index(self.done.lines[0].tip_mm)).astype(int)
+        index = np.rint(self.grid.to_index(self.outlet_mm)).astype(int)
         k, j, i = (int(n) for n in np.clip(index, 0, np.array(self.grid.shape) - 1))
         return k, j, i
 
@@ -106,25 +110,27 @@ class Studio:
 def film_of(studio: Studio) -> list[dict[str, Any]]:
     """One picture per kept frame, as data addresses, with what had been injected and leaked."""
     done = studio.done
-    figure = Figure(figsize=(9.6, 6.6), layout="constrained")
+    figure = Figure(figsize=(9.6, 6.6))
+    figure.set_layout_engine("constrained", h_pad=0.1)
     axes = figure.subplots(2, 3).ravel()
     empty = np.zeros(studio.grid.shape, np.float32)
-    where = "canal leak" if studio.canal[studio.place] else "needle's tip"
+    where = "the canal leak" if studio.canal[studio.place] else "the cement's outlet"
     layers = []
     for ax, (name, hu, cement, canal) in zip(axes[:3], studio.slices(empty), strict=True):
         ax.imshow(hu, cmap="gray", vmin=-150, vmax=700)
         layers.append(ax.imshow(_clear(cement), cmap="autumn_r", vmin=0, vmax=1, alpha=0.8))
         if 0 < canal.sum() < canal.size:
             ax.contour(canal, levels=[0.5], colors="#4cc9f0", linewidths=0.8)
-        ax.set_title(f"{name}, at the {where}", fontsize=9)
+        ax.set_title(f"{name}, at {where}", fontsize=10)
     solid = axes[3].imshow(studio.solids(empty))
-    axes[3].set_title("from behind and the left", fontsize=9)
+    axes[3].set_title("from behind and the left", fontsize=10)
     shadows = {}
     for ax, name in zip(axes[4:], studio.carms, strict=True):
         shadows[name] = ax.imshow(studio.film(name, empty), cmap="gray", vmin=0, vmax=1)
-        ax.set_title(f"fluoroscopy, true {name}", fontsize=9)
+        ax.set_title(f"fluoroscopy, true {name}", fontsize=10)
     for ax in axes:
         ax.set_axis_off()
+        ax.set_anchor("N")
     pictures = []
     for shot in done.result.frames:
         amount = (shot.saturation / 255.0 * done.bone.porosity).astype(np.float32)
@@ -133,7 +139,9 @@ def film_of(studio: Studio) -> list[dict[str, Any]]:
         solid.set_data(studio.solids(amount))
         for name, shadow in shadows.items():
             shadow.set_data(studio.film(name, amount))
-        figure.suptitle(f"{shot.injected_ml:.2f} mL, {shot.time_s:.0f} s after the start", fontsize=10)
+        figure.suptitle(
+            f"{shot.injected_ml:.2f} mL, {shot.time_s:.0f} s after the start", fontsize=11, weight="bold"
+        )
         leaked = {
             route: float(np.interp(shot.injected_ml, done.result.injected_ml, curve))
             for route, curve in done.result.leaked_ml.items()
