@@ -76,6 +76,11 @@ class Vertebra:
         return np.asarray(self.regions.array == BODY)
 
     @cached_property
+    def body_ml(self) -> float:
+        """Volume of the body: all its bone in front of the posterior wall, with rims and osteophytes."""
+        return float(np.count_nonzero(self.body) * self.grid.voxel_mm3 / 1000)
+
+    @cached_property
     def canal_mm(self) -> Volume:
         """Signed distance to the canal's boundary on the local grid, positive inside the canal."""
         return smooth_distance(self.regions.array == CANAL, self.grid)

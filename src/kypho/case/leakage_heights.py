@@ -27,10 +27,8 @@ NEAR_SHARE = 0.15  # half width of the strip at a site, share of the depth
 CENTRES = {"anterior": 0.05, "middle": 0.5, "posterior": 0.95}  # as `fracture.heights` reads them
 ACROSS = 0.7  # as `fracture.heights` reads the sides
 STEP_MM = 0.25  # numerics: a tenth of a thick slice
-INWARDS_MM, OUTWARDS_MM = 2.0, 5.0  # numerics: the endplate and its disc; further in lies cement
-SEARCH_MM = 4.0  # numerics: no body is raised more at one endplate
 CLIP_HU = (-100.0, 400.0)  # numerics: disc to dense bone, so that a streak has no weight of its own
-ALIKE = 0.9  # correlation below which two profiles are not of one endplate
+FILLED = 0.3  # numerics: of a voxel, from which a point beside an endplate counts as cement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +154,7 @@ def _hidden(points: NDArray, inwards: int, frame: Frame, leakage: Leakage) -> ND
     cement = scene.ct.like((leakage.cement_map.array[place] > 0).astype(np.float32), "1")
     hidden = np.zeros(len(points), bool)
     for depth in np.linspace(-1, 1, 5) * value("leak.endplate_contact_mm"):
-        hidden |= sample_at(cement, frame.to_world(points + np.array([0, 0, inwards * depth]))) > 0.3
+        hidden |= sample_at(cement, frame.to_world(points + np.array([0, 0, inwards * depth]))) > FILLED
     return hidden
 
 
@@ -164,17 +162,19 @@ def _shift(
     points: NDArray, out: int, before: Volume, first: Frame, after: Volume, second: Frame
 ) -> float | None:
     """How far the mean profile through endplate points has moved up, mm; None where it is not found."""
-    low, high = (-INWARDS_MM, OUTWARDS_MM) if out > 0 else (-OUTWARDS_MM, INWARDS_MM)
+    inwards, outwards = value("leak.height_profile_mm")
+    search = value("leak.height_search_mm")
+    low, high = (-inwards, outwards) if out > 0 else (-outwards, inwards)
     profile = _profile(points, before, first, low, high)
-    wide = _profile(points, after, second, low - SEARCH_MM, high + SEARCH_MM)
+    wide = _profile(points, after, second, low - search, high + search)
     n = len(profile)
     fits = [float(np.corrcoef(profile, wide[m : m + n])[0, 1]) for m in range(len(wide) - n + 1)]
     best = int(np.nanargmax(fits)) if np.isfinite(fits).any() else 0
-    if not np.isfinite(fits[best]) or fits[best] < ALIKE or best in (0, len(fits) - 1):
+    if not np.isfinite(fits[best]) or fits[best] < value("leak.height_alike") or best in (0, len(fits) - 1):
         return None
     left, middle, right = fits[best - 1 : best + 2]
     peak = 0.5 * (left - right) / min(left - 2 * middle + right, -1e-9)
-    return float((best + np.clip(peak, -0.5, 0.5)) * STEP_MM - SEARCH_MM)
+    return float((best + np.clip(peak, -0.5, 0.5)) * STEP_MM - search)
 
 
 def _profile(points: NDArray, ct: Volume, frame: Frame, low: float, high: float) -> NDArray[np.float64]:

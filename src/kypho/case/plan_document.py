@@ -120,7 +120,7 @@ def _vertebra(vertebra: Vertebra) -> VertebraPart:
         body_width_mm=high[0] - low[0],
         body_depth_mm=high[1] - low[1],
         body_height_mm=vertebra.superior.height_mm - vertebra.inferior.height_mm,
-        body_volume_ml=float(np.count_nonzero(vertebra.body)) * vertebra.grid.voxel_mm3 / 1000,
+        body_volume_ml=vertebra.body_ml,
         body_hu=float(vertebra.hu.array[vertebra.body].mean()),
         quality=[QualityPart(name=c.name, passed=c.passed, reason=c.reason) for c in vertebra.quality],
     )

@@ -133,7 +133,7 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
         genant=grade,
         kyphosis_deg=cobb,
         kyphosis_of=cobb_of,
-        body_ml=own.volume_ml(),
+        body_ml=vertebra.body_ml,
         bone=bone,
         others=others,
         walls=walls,

@@ -79,11 +79,6 @@ class Columns:
         ends = [np.stack([x, y, z], axis=-1)[np.isfinite(z)] for z in (self.top_mm, self.bottom_mm)]
         return self.frame.to_world(np.concatenate(ends))
 
-    def volume_ml(self) -> float:
-        """Volume between the endplates, in front of the posterior wall."""
-        pixel = (self.x_mm[1] - self.x_mm[0]) * (self.y_mm[1] - self.y_mm[0])
-        return float(np.nansum(self.height_mm) * pixel / 1000)
-
     def plane(self, upper: bool) -> tuple[float, float, float]:
         """Plane ``z = a + b x + c y`` through the core of an endplate; lips and pits do not tip it."""
         surface = self.top_mm if upper else self.bottom_mm

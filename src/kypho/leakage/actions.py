@@ -1,4 +1,4 @@
-"""What to do: each action with its reason and the record that it rests on."""
+"""What to do: each action with its reason. The action itself is the evidence record of its topic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,22 @@ from kypho.evidence import record, value
 from kypho.leakage.canal import CanalFinding
 from kypho.leakage.routes import Routing
 
-__all__ = ["Action", "actions_for", "most_urgent_first", "mri_actions"]
+__all__ = ["TOPICS", "Action", "actions_for", "most_urgent_first", "mri_actions"]
+
+TOPICS: tuple[str, ...] = (
+    "intradural",
+    "canal_cord",
+    "canal_lumbar",
+    "unreadable",
+    "faint_cement",
+    "doubtful_speck",
+    "vein",
+    "foramen",
+    "cord_compressed",
+    "canal_narrowed",
+    "no_compression",
+)
+"""What there is an action for; the evidence record ``action.TOPIC`` holds the action."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,18 +32,29 @@ class Action:
     """What to do, how soon, why, and on what evidence.
 
     Attributes:
-        what: the action.
+        topic: one of TOPICS.
         urgency: "at_once", "soon" or "routine".
         why: the finding behind it.
-        evidence: id of the record.
-        confirmed: whether the record was read in its source.
     """
 
-    what: str
+    topic: str
     urgency: str
     why: str
-    evidence: str
-    confirmed: bool
+
+    @property
+    def evidence(self) -> str:
+        """Id of the record that holds the action and says what it rests on."""
+        return f"action.{self.topic}"
+
+    @property
+    def what(self) -> str:
+        """The action."""
+        return str(value(self.evidence))
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the action was read in a source."""
+        return record(self.evidence).confirmed
 
 
 def actions_for(
@@ -40,79 +66,38 @@ def actions_for(
     dense_body_ml: float = 0.0,
 ) -> tuple[Action, ...]:
     """Actions for the findings of one level, the most urgent first."""
-    found = []
-    if canal.found:
-        found += _canal_actions(level, canal)
+    found = _canal_actions(level, canal) if canal.found else []
     if not canal.readable:
-        found.append(
-            _action(
-                "MRI of the level (or CT with metal-artefact reduction)",
-                "soon",
-                "streaks or metal hide part of the canal; absence of a leak cannot be stated",
-                "leak.streak_hu",
-            )
-        )
+        why = "streaks or metal hide part of the canal; absence of a leak cannot be stated"
+        found.append(Action(topic="unreadable", urgency="soon", why=why))
     if dense_body_ml > 0:
-        found.append(
-            _action(
-                "compare with the CT before the operation, and MRI of the level",
-                "soon",
-                f"dense place of {dense_body_ml:.1f} mL in the body: cement of low contrast or sclerosis; a "
-                "leak of such cement cannot be excluded",
-                "leak.faint_hu",
-            )
+        why = (
+            f"dense place of {dense_body_ml:.1f} mL in the body: cement of low contrast or sclerosis; a leak "
+            "of such cement cannot be excluded"
         )
+        found.append(Action(topic="faint_cement", urgency="soon", why=why))
     if doubtful_in_canal:
-        found.append(
-            _action(
-                "compare with the pre-operative CT",
-                "soon",
-                f"{doubtful_in_canal} dense speck(s) in the canal: calcification or little cement",
-                "leak.speck_hu",
-            )
-        )
+        many = "a dense speck" if doubtful_in_canal == 1 else f"{doubtful_in_canal} dense specks"
+        why = f"{many} in the canal: calcification or little cement"
+        found.append(Action(topic="doubtful_speck", urgency="soon", why=why))
     if any(r.likely == "systemic" for r in routings):
-        found.append(
-            _action("CT of the chest", "soon", "cement in a vein away from the vertebra", "leak.remote_mm")
-        )
+        why = "cement in a vein away from the vertebra"
+        found.append(Action(topic="vein", urgency="soon", why=why))
     if any(r.likely == "foraminal" for r in routings):
-        found.append(
-            _action(
-                "examine the nerve root of the level", "soon", "cement in a foramen", "leak.tube_diameter_mm"
-            )
-        )
-    found.append(
-        _action(
-            "let any new deficit decide, whatever the images show",
-            "routine",
-            "deficits without compression on CT and MRI are described",
-            "action.no_compression",
-        )
-    )
-    return tuple(found)
+        found.append(Action(topic="foramen", urgency="soon", why="cement in a foramen"))
+    why = "deficits without compression on CT and MRI are described"
+    return most_urgent_first((*found, Action(topic="no_compression", urgency="routine", why=why)))
 
 
 def mri_actions(mscc_percent: float | None, mcc_percent: float | None) -> tuple[Action, ...]:
     """Actions for cord and canal on an MR: loss of their sagittal diameter, None where not assessable."""
     found = []
     if mscc_percent is not None and mscc_percent >= value("mri.cord_compression_percent"):
-        found.append(
-            _action(
-                "neurological examination and a spine surgeon's opinion: the cord is compressed",
-                "at_once",
-                f"the cord has lost {mscc_percent:.0f} % of its sagittal diameter on the MR",
-                "mri.cord_compression_percent",
-            )
-        )
+        why = f"the cord is compressed: {mscc_percent:.0f} % of its sagittal diameter lost on the MR"
+        found.append(Action(topic="cord_compressed", urgency="at_once", why=why))
     if mcc_percent is not None and mcc_percent >= value("mri.canal_narrowing_percent"):
-        found.append(
-            _action(
-                "neurological examination, repeated at short intervals: the canal is narrowed",
-                "soon",
-                f"the canal has lost {mcc_percent:.0f} % of its sagittal diameter on the MR",
-                "mri.canal_narrowing_percent",
-            )
-        )
+        why = f"the canal is narrowed: {mcc_percent:.0f} % of its sagittal diameter lost on the MR"
+        found.append(Action(topic="canal_narrowed", urgency="soon", why=why))
     return tuple(found)
 
 
@@ -123,38 +108,22 @@ def most_urgent_first(actions: Sequence[Action]) -> tuple[Action, ...]:
 
 def _canal_actions(level: str, canal: CanalFinding) -> list[Action]:
     found = []
-    state, percent = canal.dura.state, canal.max_encroachment_percent.value
+    state, taken = canal.dura.state, f"{canal.max_encroachment_percent.value:.0f} % of its area"
     if state in ("intradural", "both", "undetermined"):
-        found.append(
-            _action(
-                "neurological examination, MRI of the cord and a spine surgeon's opinion",
-                "at_once",
-                f"cement in the canal, {state} ({canal.side}), {percent:.0f} % of its area",
-                "action.intradural",
-            )
-        )
-    if level.startswith(("C", "T")):
-        found.append(
-            _action(
-                "raise the watch level: examine the legs at short intervals, also without symptoms",
-                "at_once" if state != "epidural" else "soon",
-                f"cement in a cervical or thoracic canal, {percent:.0f} % of its area",
-                "action.canal_thoracic",
-            )
-        )
+        how = {"both": "epidural and intradural", "undetermined": "within or outside the dura undetermined"}
+        why = f"cement in the canal, {how.get(state, state)} ({canal.side}), {taken}"
+        found.append(Action(topic="intradural", urgency="at_once", why=why))
+    if level.startswith(("C", "T")) or level == "L1":
+        share = f"; {_decompressed('thoracic')}" if level.startswith("T") else ""
+        why = f"cement in the canal beside the cord, {taken}{share}"
+        urgency = "soon" if state == "epidural" else "at_once"
+        found.append(Action(topic="canal_cord", urgency=urgency, why=why))
     else:
-        found.append(
-            _action(
-                "neurological examination, MRI if there is any deficit",
-                "soon",
-                f"cement in the lumbar canal, {percent:.0f} % of its area",
-                "leak.canal_decompressed_thoracic",
-            )
-        )
+        why = f"cement in the canal below the cord, {taken}; {_decompressed('lumbar')}"
+        found.append(Action(topic="canal_lumbar", urgency="soon", why=why))
     return found
 
 
-def _action(what: str, urgency: str, why: str, evidence: str) -> Action:
-    return Action(
-        what=what, urgency=urgency, why=why, evidence=evidence, confirmed=record(evidence).confirmed
-    )
+def _decompressed(region: str) -> str:
+    share = 100 * value(f"leak.canal_decompressed_{region}")
+    return f"{share:.0f} % of the {region} canal leaks of one small series were decompressed"

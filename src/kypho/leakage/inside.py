@@ -37,7 +37,7 @@ class InsideFinding:
 def read_inside(scene: Scene, measured: Measured) -> InsideFinding:
     """Measure the cement inside the vertebra."""
     vertebra = scene.vertebra
-    body_ml = float(np.count_nonzero(vertebra.body) * vertebra.grid.voxel_mm3 / 1000)
+    body_ml = vertebra.body_ml
     ml = measured.inside_ml
     fill = Interval(
         value=100 * ml.value / body_ml, low=100 * ml.low / body_ml, high=min(100.0, 100 * ml.high / body_ml)

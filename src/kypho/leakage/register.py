@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ CLIP_HU = (-200.0, 1000.0)  # numerics: between fat and cortex; cement counts as
 ROOM_MM = 3.0  # numerics: soft tissue around the bone that takes part in the comparison
 SAMPLED_SHARE = 0.04  # numerics: some ten thousand points of the rim and the bone
 FEWEST_POINTS = 1000
+SUBSLICES = 5  # numerics: thinner slices that are averaged to a thick one
 BLOOM_MM = 2.5  # numerics: how far around cement its blur and its streaks change the image
 
 
@@ -37,41 +38,59 @@ def register_vertebra(before: Volume, after: Volume, vertebra: Vertebra) -> CtRe
     """Find where a vertebra of one CT lies in another.
 
     1. Bone of both scans on a coarse grid; the shift with the largest cross-correlation.
-    2. Rotation and shift from the correlation of the clipped images over the vertebra and a rim.
-    3. The same again without the places that are cement in the second scan, and their surroundings.
+    2. Rotation and shift from the correlation of the clipped images over the vertebra and a rim, without the
+       places that are cement in the second scan by that shift, and their surroundings.
+    3. The same again, without the places that are cement by the motion found.
+
+    The first scan is averaged to the second one's slices where those are thicker.
 
     Raises:
         FrameOfReferenceError: the scans do not match there: other patients, or the level is missing.
     """
     start = Rigid(rotation=np.eye(3), shift_mm=_coarse_shift(before, after, vertebra))
-    fixed = vertebra.hu.like(np.clip(resample(before, vertebra.grid).array, *CLIP_HU).astype(np.float32))
-    mask = np.asarray(vertebra.bone_mm.array > -ROOM_MM) & _off_cement(fixed.array, fixed.grid)
+    seen = _as_thick(before, after, vertebra.grid)
+    fixed = vertebra.hu.like(np.clip(seen, *CLIP_HU).astype(np.float32))
+    bone = np.asarray(vertebra.bone_mm.array > -ROOM_MM) & _off_cement(fixed.array, fixed.grid)
     moving = after.like(np.clip(after.array, *CLIP_HU).astype(np.float32))
     motion = start
+
+    def clear(motion: Rigid) -> NDArray[np.bool_]:
+        # Cement pulls the vertebra towards itself; it has no say.
+        return bone & _off_cement(_moved(moving, fixed.grid, motion), fixed.grid)
+
     try:
         for _ in range(2):
             motion = refine_rigid(
                 fixed,
-                mask,
+                clear(motion),
                 moving,
                 motion,
                 metric="correlation",
                 centre_mm=vertebra.frame.origin_mm,
                 share=SAMPLED_SHARE,
             )
-            # Cement pulls the vertebra towards itself; the second time it has no say.
-            mask = mask & _off_cement(_moved(moving, fixed.grid, motion), fixed.grid)
     except RuntimeError as error:
         raise FrameOfReferenceError(
             f"the CTs before and after do not overlap at {vertebra.level}; check that both show it"
         ) from error
-    similarity = _similarity(fixed, moving, mask, motion)
+    similarity = _similarity(fixed, moving, clear(motion), motion)
     if similarity < value("leak.registration_similarity"):
         raise FrameOfReferenceError(
             f"the CTs before and after do not match at {vertebra.level} (correlation {similarity:.2f}, least "
             f"{value('leak.registration_similarity'):g}); check that both show this patient and this level"
         )
     return CtRegistration(motion=motion, similarity=similarity)
+
+
+def _as_thick(before: Volume, after: Volume, grid: Grid) -> NDArray[np.float64]:
+    """The first scan on a grid, averaged along the second one's slices where those are thicker."""
+    thick = after.grid.spacing_mm[0] ** 2 - before.grid.spacing_mm[0] ** 2
+    if thick <= 0:
+        return np.asarray(resample(before, grid).array, float)
+    offsets = np.linspace(-0.5, 0.5, SUBSLICES) * np.sqrt(thick)
+    normal = after.grid.axes[:, 0]
+    shifted = (replace(grid, origin_mm=grid.origin_mm + offset * normal) for offset in offsets)
+    return np.mean([resample(before, one).array for one in shifted], axis=0)
 
 
 def _bone(volume: Volume, grid: Grid) -> NDArray[np.float32]:

@@ -35,6 +35,15 @@ ROUTES: tuple[str, ...] = (
 
 OFF_MODEL_MM = -20.0  # numerics: distance given to points outside the model of the level
 SIDE_MM = 1.0  # numerics: a centre nearer to the mid-sagittal plane than a pixel and a half has no side
+BEYOND_MM = 0.75 * OFF_MODEL_MM  # numerics: halfway is interpolation; so far off lies outside the model
+SURFACE_MM = 1.0  # numerics: an endplate and the wall are known to a voxel or so
+FOOTPRINT = 0.95  # numerics: the ellipse of the body less its rim, where disc and ligament meet
+LEAST_RADIUS_MM = 0.3  # numerics: half a pixel; a thinner inner sphere is no measurement
+LEAST_MARGIN_MM = 0.5  # numerics: a pixel or so, given to a rule that has been met at all
+SURE_MM = 1.0  # numerics: margin of a rule that has no distance of its own
+TRACK_MM = 3.0  # numerics: margin in mm of a track along the pedicle itself, none at the limit of its angle
+TOLD_MM = (0.3, 0.2)  # numerics: margins of a tube that is just thin enough, and just long enough
+SHARE_MM = 4.0  # numerics: margin in mm that a whole share above one half counts for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +101,19 @@ def _compartments(scene: Scene, part: MeasuredPart) -> dict[str, float]:
     if part.canal_ml > 0.5 * part.ml.value:
         # The canal runs on beyond the model of this level: of a part that is mostly canal, what is so far
         # off counts with it.
-        inside_canal |= canal_mm < 0.75 * OFF_MODEL_MM
+        inside_canal |= canal_mm < BEYOND_MM
     upper = points[:, 2] - vertebra.superior.z_mm(points[:, :2])
     lower = vertebra.inferior.z_mm(points[:, :2]) - points[:, 2]
     behind = points[:, 1] - vertebra.wall.y_mm(points[:, 2])
-    disc = ~inside_canal & (np.maximum(upper, lower) > -1.0) & _footprint(vertebra, points) & (behind < 1.0)
+    disc = (
+        ~inside_canal
+        & (np.maximum(upper, lower) > -SURFACE_MM)
+        & _footprint(vertebra, points)
+        & (behind < SURFACE_MM)
+    )
     foramen = ~inside_canal & ~disc & _in_foramen(vertebra, points, behind)
-    posterior = ~inside_canal & ~disc & ~foramen & (behind > _canal_depth(vertebra) * 0.6)
+    arch_mm = value("leak.arch_depth_share") * _canal_depth(vertebra)
+    posterior = ~inside_canal & ~disc & ~foramen & (behind > arch_mm)
     rest = ~(inside_canal | disc | foramen | posterior)
     shares = {
         "canal": inside_canal,
@@ -118,7 +133,7 @@ def _compartments(scene: Scene, part: MeasuredPart) -> dict[str, float]:
 def _footprint(vertebra: Vertebra, points: NDArray) -> NDArray[np.bool_]:
     low, high = vertebra.body_box_mm
     middle, half = (low + high) / 2, (high - low) / 2
-    return np.asarray((((points[:, :2] - middle[:2]) / half[:2]) ** 2).sum(axis=1) < 0.95)
+    return np.asarray((((points[:, :2] - middle[:2]) / half[:2]) ** 2).sum(axis=1) < FOOTPRINT)
 
 
 def _canal_depth(vertebra: Vertebra) -> float:
@@ -137,12 +152,15 @@ def _pedicle(vertebra: Vertebra, side: str) -> tuple[NDArray, NDArray, float]:
 def _in_foramen(vertebra: Vertebra, points: NDArray, behind: NDArray) -> NDArray[np.bool_]:
     """Between the pedicles of two levels: beside the canal, behind the body, before the facets."""
     inside = np.zeros(len(points), bool)
+    box = value("leak.foramen_box_share")
     for side, sign in (("left", 1), ("right", -1)):
         isthmus, _, height = _pedicle(vertebra, side)
-        beside = (points[:, 0] * sign > 0.45 * abs(isthmus[0])) & (points[:, 0] * sign < abs(isthmus[0]) + 7)
-        level = points[:, 2] < isthmus[2] - 0.25 * height
+        outwards = points[:, 0] * sign - abs(isthmus[0])
+        beside = (outwards > box["medial"] * abs(isthmus[0])) & (outwards < value("leak.foramen_lateral_mm"))
+        level = points[:, 2] < isthmus[2] - box["below"] * height
         above = points[:, 2] > vertebra.superior.height_mm
-        inside |= beside & (level | above) & (behind > -1.5) & (behind < 0.8 * _canal_depth(vertebra))
+        front = behind > -value("leak.foramen_front_mm")
+        inside |= beside & (level | above) & front & (behind < box["back"] * _canal_depth(vertebra))
     return inside
 
 
@@ -164,18 +182,18 @@ def _decide(
         return _canal_route(vertebra, part, exit_mm)
     disc = compartments.get("disc_above", 0.0) + compartments.get("disc_below", 0.0)
     if disc > 0.5:
-        return "disc", 4 * (disc - 0.5) + 0.5
+        return "disc", SHARE_MM * (disc - 0.5) + LEAST_MARGIN_MM
     track = _track_angle(vertebra, part, exit_mm, centre)
     if track is not None:
         limit = value("leak.needle_angle_deg")
         if track < limit or compartments.get("posterior", 0.0) > 0.5:
-            return "needle_track", max(0.1, 3 * (1 - track / limit)) if track < limit else 1.0
+            return "needle_track", max(0.1, TRACK_MM * (1 - track / limit)) if track < limit else SURE_MM
     remote = value("leak.remote_mm")
     if part.exit_mm is None and part.bone_gap_mm > remote:
-        return "systemic", part.bone_gap_mm - remote + 0.5
+        return "systemic", part.bone_gap_mm - remote + LEAST_MARGIN_MM
     foramen = compartments.get("foramen_left", 0.0) + compartments.get("foramen_right", 0.0)
     if foramen > 0.5:
-        return "foraminal", 4 * (foramen - 0.5) + 0.4
+        return "foraminal", SHARE_MM * (foramen - 0.5) + LEAST_MARGIN_MM
     return _wall_route(part)
 
 
@@ -186,9 +204,11 @@ def _canal_route(vertebra: Vertebra, part: MeasuredPart, exit_mm: NDArray) -> tu
     height = value("leak.b_window_height_share") / 2 * float(high[2] - low[2])
     middle = 0.5 * (vertebra.superior.height_mm + vertebra.inferior.height_mm)
     behind = float(exit_mm[1] - vertebra.wall.y_mm(exit_mm[2]))
-    margins = (width - abs(float(exit_mm[0])), height - abs(float(exit_mm[2]) - middle), 3.0 - behind)
-    if part.exit_mm is None and behind > 1.5:
-        return "cortical_canal", 1.0
+    deep = value("leak.b_window_depth_mm")
+    margins = (width - abs(float(exit_mm[0])), height - abs(float(exit_mm[2]) - middle), deep - behind)
+    if part.exit_mm is None and behind > deep / 2:
+        # No channel from the bone is seen: a breach towards the canal is the likeliest way in (Baek 2021).
+        return "cortical_canal", SURE_MM
     inside = min(margins)
     return ("basivertebral", inside) if inside > 0 else ("cortical_canal", -inside)
 
@@ -206,11 +226,12 @@ def _track_angle(vertebra: Vertebra, part: MeasuredPart, exit_mm: NDArray, centr
 
 def _wall_route(part: MeasuredPart) -> tuple[str, float]:
     """A thin long part along a wall fills a segmental vein; a compact one lies beside the spine."""
-    radius = max(part.inner_radius_mm, 0.3)
+    radius = max(part.inner_radius_mm, LEAST_RADIUS_MM)
     sphere = 4 / 3 * np.pi * radius**3
     elongation = 1000 * part.ml.value / sphere
     limit = value("leak.tube_elongation")
     thick = value("leak.tube_diameter_mm") / 2 - radius
+    thin_mm, long_mm = TOLD_MM
     if elongation > limit and thick > 0:
-        return "segmental", min(thick + 0.3, (elongation / limit - 1) * radius + 0.2)
-    return "paraspinal", max(-thick + 0.3, (1 - elongation / limit) * radius + 0.2)
+        return "segmental", min(thick + thin_mm, (elongation / limit - 1) * radius + long_mm)
+    return "paraspinal", max(-thick + thin_mm, (1 - elongation / limit) * radius + long_mm)
