@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from kypho.followup import Record, When
 from kypho.followup.events import Examination, Lab, Symptom
-from kypho.followup.labs import analytes, convert
+from kypho.followup.labs import analyte_words, analytes, convert
 from kypho.followup.segments import DERMATOMES, LEG_MUSCLES, segment_index
 
 __all__ = ["TRENDS", "Point"]
@@ -79,14 +79,14 @@ def _labs(record: Record) -> Series:
             units = analytes().get(lab.analyte, {}).get("units") or [lab.unit]
             amount = convert(lab.analyte, lab.value, lab.unit, units[0])
             top = convert(lab.analyte, lab.reference_high, lab.unit, units[0])
-            found.setdefault(lab.analyte.replace("_", " "), []).append((event.when, amount / top))
+            found.setdefault(analyte_words(lab.analyte), []).append((event.when, amount / top))
     return found
 
 
 TRENDS: tuple[tuple[str, str, tuple[float, float] | None, Callable[[Record], Series]], ...] = (
     ("Strength of the legs", "MRC grade", (-0.3, 5.3), _strength),
     ("Sensation lost", "dermatomes", None, _sensation),
-    ("Pain", "0-10", (-0.5, 10.5), _pain),
+    ("Pain", "score, 0 to 10", (-0.5, 10.5), _pain),
     ("Bladder", "mL", None, _bladder),
     ("Laboratory", "times upper limit", None, _labs),
 )

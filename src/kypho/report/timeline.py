@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kypho.followup import Event, Record, Status
-from kypho.followup.events import Examination, Imaging, Lab
+from kypho.followup.events import Lab, Symptom
 from kypho.followup.facts_labs import describe
 from kypho.followup.labs import flag
 from kypho.report.follow_trends import TRENDS, Point
@@ -64,7 +64,7 @@ def timeline_figure(record: Record, state: Status) -> Figure:
     axes = figure.subplots()
     for place, row in enumerate(rows):
         _draw(axes, place, row, begin)
-    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8, linespacing=0.95)
+    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8, linespacing=1.05)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(begin, end)  # type: ignore[arg-type]  # matplotlib takes dates
     _dates(axes, ZoneInfo(record.enrolment.zone))
@@ -117,11 +117,9 @@ def _event_rows(record: Record) -> list[Row]:
 
 
 def _say(event: Event) -> str:
-    """What an event says, its own words first."""
-    text = getattr(event.body, "text", None)
-    if isinstance(event.body, Imaging):
-        return describe_event(event)
-    return text if text and not isinstance(event.body, Examination) else describe_event(event)
+    """What an event says; a symptom in the words that were recorded, where there are some."""
+    text = event.body.text if isinstance(event.body, Symptom) else None
+    return text or describe_event(event)
 
 
 def _cut(text: str) -> str:
