@@ -17,7 +17,7 @@ from kypho.case.plan_files import write_needles, write_regions
 from kypho.case.plan_schema import PlanDocument
 from kypho.formats import CtInput, LabelsInput
 from kypho.planning import LevelPlan, PlanSettings, plan_level
-from kypho.planning.balloon import BalloonPlan, plan_balloon
+from kypho.planning.balloon import BalloonPlan, plan_balloons
 from kypho.planning.fractured import considerations_of
 
 __all__ = ["PlanResult", "Stepper", "plan_case", "write_plan"]
@@ -54,10 +54,8 @@ def plan_case(
     with step("needles"):
         fractured = considerations_of(assessed.assessment)
         plan = plan_level(vertebra, ct.volume, labels.labels, settings, fractured)
-        balloons = tuple(
-            plan_balloon(vertebra, assessed.assessment, n.entry_mm, n.tip_mm)
-            for n in plan.approaches[0].needles
-        )
+        lines = [(n.entry_mm, n.tip_mm) for n in plan.approaches[0].needles]
+        balloons = plan_balloons(vertebra, assessed.assessment, lines)
     return PlanResult(
         ct=ct,
         labels=labels,

@@ -190,7 +190,7 @@ def prepared(
 
     PVP: the cannula lies in place and cement leaves its tip. PKP: a drill goes on to the front of the body
     and the cannula ends two half balloons behind it, which leaves an open channel; a balloon opens a cavity
-    around its middle at every needle, and cement leaves there.
+    around its middle at every needle, and cement leaves there. Two balloons share the room between them.
     """
     holes = {} if damage is None else {"defects": damage.walls, "cleft": damage.cleft}
     if scenario.procedure == "pvp":
@@ -206,9 +206,10 @@ def prepared(
         scenario.volume_ml * value("cement.balloon.default_ml") / len(lines),
         value("cement.balloon.max_volume_ml"),
     )
+    centres = [line.point(back) for line in lines]
     inflations = []
-    for line in lines:
-        opened = inflate(field, line.point(back), volume)
+    for n, centre in enumerate(centres):
+        opened = inflate(field, centre, volume, beside_mm=centres[:n] + centres[n + 1 :])
         field = opened.field
         inflations.append(opened)
     return field, tuple(inflations), tuple(line.needle(back) for line in lines)

@@ -17,15 +17,14 @@ from kypho.formats.ct import CtInput
 from kypho.formats.labels import LabelsInput
 from kypho.fracture import Assessment
 from kypho.planning import PlanSettings, plan_level
+from kypho.planning.balloon import drilled_tip_mm
 from kypho.planning.devices import device
 from kypho.planning.fractured import considerations_of
 from kypho.space import sample_at
 
 __all__ = ["Lines", "drilled", "given_needles", "needles_of_plan", "planned_needles", "require_in_bone"]
 
-DRILL_REACH_MM = 60.0  # numerics: longer than any vertebral body is deep
 FARTHEST_MM = 1e5  # numerics: no scanner's frame lies so far from its origin
-DRILL_STEP_MM = 0.25  # numerics: a fraction of the finest cells
 
 Lines = Callable[[Strategy], tuple[tuple[NeedleLineMm, ...], str]]
 """Strategy to its cannulas and a note on where they come from."""
@@ -136,18 +135,8 @@ def planned_needles(
 
 
 def drilled(vertebra: Vertebra, line: NeedleLineMm) -> NeedleLineMm:
-    """The way of a kyphoplasty's drill: on along the cannula, up to the margin before it leaves the bone.
-
-    A cannula whose tip lies nearer than the margin to the surface ahead is not drilled further.
-    """
-    way = line.tip_mm - line.entry_mm
-    ahead = np.arange(0.0, DRILL_REACH_MM, DRILL_STEP_MM)
-    points = line.tip_mm + ahead[:, None] * way / np.linalg.norm(way)
-    out = np.nonzero(sample_at(vertebra.bone_mm, points, outside=-1.0) <= 0)[0]
-    if not len(out):
-        return line
-    further = max(float(ahead[out[0]]) - value("plan.depth.guide_wire_stop_mm"), 0.0)
-    return replace(line, tip_mm=line.point(-further))
+    """The way of a kyphoplasty's drill, which goes on along the cannula (see `drilled_tip_mm`)."""
+    return replace(line, tip_mm=drilled_tip_mm(vertebra, line.entry_mm, line.tip_mm))
 
 
 def require_in_bone(vertebra: Vertebra, lines: Sequence[NeedleLineMm]) -> None:

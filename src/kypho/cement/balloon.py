@@ -9,17 +9,18 @@ the cavity is pressed into the rim, whose permeability falls with its new bone v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from edt import edt
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import label
 
 from kypho.cement.bone import BoneField, permeability
 from kypho.cement.compartments import CODES, INSIDE
 from kypho.errors import SettingsError
 from kypho.evidence import value
+from kypho.planning.balloon import balloon_room, depth_in_bone_mm, own_side
 
 __all__ = ["Inflation", "inflate"]
 
@@ -49,7 +50,12 @@ class Inflation:
 
 
 def inflate(
-    field: BoneField, centre_mm: ArrayLike, volume_ml: float, *, max_pressure_kpa: float | None = None
+    field: BoneField,
+    centre_mm: ArrayLike,
+    volume_ml: float,
+    *,
+    max_pressure_kpa: float | None = None,
+    beside_mm: Sequence[ArrayLike] = (),
 ) -> Inflation:
     """Inflate a balloon in cancellous bone and take it out again.
 
@@ -58,6 +64,7 @@ def inflate(
         centre_mm: LPS centre of the balloon.
         volume_ml: inflated volume.
         max_pressure_kpa: the balloon stops growing here.
+        beside_mm: LPS centres of the other balloons; what lies nearer to one of them is left to it.
 
     Raises:
         SettingsError: volume not positive, above the largest balloon, or centre outside cancellous bone or
@@ -69,6 +76,8 @@ def inflate(
     limit = value("cement.balloon.max_pressure_kpa") if max_pressure_kpa is None else max_pressure_kpa
     room = field.mask("cancellous", "basivertebral", "cleft", "track", "channel")
     reach = _reach(field, room, np.asarray(centre_mm, dtype=float))
+    if len(beside_mm):
+        reach[reach] = own_side(field.grid.to_world(np.argwhere(reach)), (centre_mm, *beside_mm), 0)
     solid = 1 - field.porosity
     pressure = value("cement.balloon.bone_kpa") * (solid / value("cement.permeability_reference_bvtv")) ** 2
     order = _growth_order(field, np.asarray(centre_mm, dtype=float), solid, reach)
@@ -94,22 +103,24 @@ def _reach(field: BoneField, room: NDArray[np.bool_], centre_mm: NDArray) -> NDA
     """Cells of `room` that a balloon at this centre can take: clear of every wall, and one piece."""
     where = f"balloon centre {np.round(centre_mm, 1).tolist()} (LPS mm)"
     index = np.rint(field.grid.to_index(centre_mm)).astype(int)
-    if np.any(index < 0) or np.any(index >= field.grid.shape) or not room[tuple(index)]:
+    if np.any(index < 0) or np.any(index >= field.grid.shape):
+        raise SettingsError(f"{where} lies outside the modelled bone; move the needle")
+    centre = tuple(int(n) for n in index)
+    if field.region[centre] == CODES["cavity"]:
+        raise SettingsError(f"{where} lies in the cavity of another balloon; move the needles apart")
+    if not room[centre]:
         raise SettingsError(f"{where} lies outside cancellous bone; move the needle's tip deeper")
     bone = field.mask(*INSIDE, *WALLS)
-    margin = value("balloon.wall_margin_mm")
     if bone.all():
-        return room
-    # Distances run between centres of cells, and the surface lies half a cell before the first outside.
-    spacing = tuple(float(s) for s in field.grid.spacing_mm)
-    depth = edt(bone, anisotropy=spacing) - 0.5 * min(spacing)
-    pieces, _ = label(room & (depth >= margin))
-    if pieces[tuple(index)] == 0:
+        return room.copy()
+    depth = depth_in_bone_mm(bone, field.grid.spacing_mm)
+    reach = balloon_room(depth, room, centre)
+    if reach is None:
         raise SettingsError(
-            f"{where} lies {float(depth[tuple(index)]):.1f} mm under the bone's surface, within the "
-            f"{margin:g} mm that a balloon keeps from any wall; move the needle"
+            f"{where} lies {float(depth[centre]):.1f} mm under the bone's surface, within the "
+            f"{value('balloon.wall_margin_mm'):g} mm that a balloon keeps from any wall; move the needle, or go without (pvp)"
         )
-    return np.asarray(pieces == pieces[tuple(index)])
+    return reach
 
 
 def _growth_order(
