@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from kypho.anatomy import Labels, build_vertebra
 from kypho.fracture import assess_level
-from kypho.fracture.retropulsion import retropulsion, retropulsion_finding
+from kypho.fracture.retropulsion import retropulsion_finding
 from kypho.fracture.scan import label_steps_mm, noise_hu, slice_mm, stairs_mm
 from kypho.space import Grid, Volume
 
@@ -119,14 +119,17 @@ def test_stairs_of_a_coarse_label_make_nothing_present(a_chest, a_t7):
 def test_a_hump_is_absent_only_where_a_large_one_is_excluded(intact, stairs):
     wall = intact.walls["posterior"]
     z = wall.up_mm - np.nanmean(wall.up_mm[wall.seen.any(axis=1)])
+    wall = replace(wall, position_mm=0.0 * wall.position_mm)
+    seen = set()
     for push in np.linspace(0.0, 7.0, 15):
         hump = push * np.cos(np.pi / 2 * np.clip(z / 5.0, -1, 1)) ** 2
         pushed = replace(wall, position_mm=wall.position_mm + hump[:, None])
-        depth, _ = retropulsion(pushed)
         finding = retropulsion_finding(pushed, (), "", stairs)
-        if depth >= 2.0 + stairs:
-            assert finding.state == "present"
-        elif depth + finding.uncertainty >= 3.0:
-            assert finding.state == "not_assessable"
-        else:
-            assert finding.state == "absent"
+        low, high = (finding.value + sign * finding.uncertainty for sign in (-1, 1))
+        assert (finding.state == "present") == (finding.value >= 2.0 + stairs and low >= 1.0)
+        if finding.state == "absent":
+            assert finding.value < 2.0
+            assert high < 3.0
+        seen.add(finding.state)
+    assert ("absent" in seen) == (stairs == 0.0)
+    assert ("not_assessable" if stairs else "present") in seen

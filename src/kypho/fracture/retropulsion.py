@@ -1,87 +1,151 @@
-"""Retropulsion: a hump of the posterior wall over the wall its neighbours lead one to expect."""
+"""Retropulsion: a hump of the posterior wall that the wall's natural shape does not explain."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.stats import norm
 
 from kypho.evidence import value
 from kypho.fracture.findings import Finding, State, unknown
 from kypho.fracture.walls import Wall
 
-__all__ = ["retropulsion", "retropulsion_finding"]
+__all__ = ["Hump", "retropulsion", "retropulsion_finding"]
 
-STRIP_MM = 2.5  # numerics: half width of a strip in which the wall's position is judged
-PLACES_MM = (-2.0, 0.0, 2.0)  # numerics: strips tried about the midline; a fragment may lie beside it
+STRIPS_MM = (-5.0, -2.5, 0.0, 2.5, 5.0)  # numerics: strips side by side, over the width of a canal
+STRIP_HALF_MM = 1.25  # numerics: half of their distance
 SHORTEST_WALL_MM = 7.0  # numerics: less of the wall than this gives no line to judge by
-HUMP_SHARE = (0.23, 0.77)  # share of the height within which a hump may peak; corners are no humps
-CORNER_MM = 1.2  # numerics: the corners of the label are rounded by about a voxel
-PEAKS = 25  # numerics: places tried, half a millimetre apart
-HUMP_HALF_MM = (3.0, 4.0, 5.0, 6.0, 7.5)  # numerics: half heights tried; a fragment is a third of the wall
-LEAN_PENALTY = 15.0  # numerics: a line leaning by 0.3 costs as much as 1.2 mm off at one height
+CORNER_MM = 0.7  # numerics: the corners of the label are rounded by about a voxel
+FAR_MM = 30.0  # numerics: where a strip stands as a whole is left open
+LABEL_MM = 0.3  # numerics: rounding to voxels of a millimetre, which is one over the root of twelve
+PLACES = np.linspace(0.2, 0.8, 25)  # shares of the height at which a hump may peak; corners are no humps
+BESIDE_MM = (-2.5, 0.0, 2.5)  # numerics: a fragment may lie beside the midline
+HALF_HEIGHTS_MM = (3.0, 4.0, 5.0, 6.0, 7.5)  # numerics: a fragment is a third to a half of the wall
+HALF_WIDTHS_MM = (7.0, 9.0, 12.0)  # numerics: from a fragment to most of the wall between the pedicles
+CANCEL = 2.0  # so many neighbours take off half of a shape that they share
+INTERVAL = float(norm.ppf(0.975))  # standard deviations on either side that hold 95 %
+SURE_SHARE = 0.5  # of the limit; the interval of a hump that is present stays above it
 
 
-def retropulsion(wall: Wall, beside: Sequence[Wall] = ()) -> tuple[float, float] | None:
-    """Height of a hump of the posterior wall over the wall one expects there.
+@dataclass(frozen=True, kw_only=True)
+class Hump:
+    """A hump of the wall.
 
-    No posterior wall is straight: it is hollow where the vein leaves and stands out at the rims, by a
-    millimetre or more, much as its neighbours do, but no two alike. The depth is the mean of that over the
-    wall's own straight line and that over its neighbours' shape. The largest of three strips
-    about the midline is told.
+    Attributes:
+        depth_mm: its height over the natural wall.
+        error_mm: half width of the interval that holds the depth in 95 of 100.
+        up_mm: superior coordinate of the peak.
+    """
+
+    depth_mm: float
+    error_mm: float
+    up_mm: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Strips:
+    """Pixels of a wall strip by strip: up, across, and the position over half of the neighbours' shape."""
+
+    up_mm: NDArray[np.float64]
+    across_mm: NDArray[np.float64]
+    position_mm: NDArray[np.float64]
+
+
+def retropulsion(wall: Wall, beside: Sequence[Wall] = ()) -> Hump | None:
+    """The hump of the posterior wall that stands over the shape the wall may have had.
+
+    No posterior wall is straight: it is hollow where the vein leaves, stands out at the rims and differs
+    from its neighbours by half a millimetre, here more, there less. That is a Gaussian process over the
+    wall, with the spread and the extent of intact walls, about a line in each strip and a shrunken mean of
+    the neighbours' shapes. Over it one rounded hump of any depth from 0 on is looked for, of many places
+    and sizes; the depth is the mean over all of them, each weighted by how well it explains the wall.
 
     Args:
         wall: the posterior wall.
-        beside: those of the levels next to it; without any, the wall is taken as straight.
+        beside: those of the levels next to it; without any, its strips are taken as straight.
 
     Returns:
-        Depth in mm and the superior coordinate of the peak; None where too little of the wall is seen.
+        The hump; None where too little of the wall is seen.
     """
-    found = [depth for across in PLACES_MM if (depth := _overhang(wall, beside, across)) is not None]
-    return max(found, default=None)
-
-
-def _overhang(wall: Wall, beside: Sequence[Wall], across_mm: float) -> tuple[float, float] | None:
-    """Depth and place of the hump along one strip of the wall."""
-    profile = _profile(wall, across_mm)
-    if profile is None:
+    strips = _strips(wall, beside)
+    if strips is None:
         return None
-    up, curve = profile
-    share = (up - up[0]) / np.ptp(up)
-    shapes = [shape for other in beside if (shape := _shape(other, across_mm, share)) is not None]
-    expected = [np.zeros_like(curve)] + ([np.mean(shapes, axis=0)] if shapes else [])
-    found = [_hump(up, curve - shape) for shape in expected]
-    return float(np.mean([depth for depth, _ in found])), found[-1][1]
+    up, across = strips.up_mm, strips.across_mm
+    root = np.linalg.cholesky(_natural(up, across))
+    places, shapes = _humps(up, across)
+    whitened = solve_triangular(root, shapes, lower=True)
+    spread = 1 / np.sqrt((whitened**2).sum(axis=0))
+    best = spread**2 * (whitened.T @ solve_triangular(root, strips.position_mm, lower=True))
+    # Depths below 0 are cut off: each size leaves a normal distribution without its negative tail.
+    ratio = best / spread
+    hazard = np.exp(norm.logpdf(ratio) - norm.logcdf(ratio))
+    depth = best + spread * hazard
+    variance = spread**2 * (1 - hazard * (ratio + hazard))
+    evidence = ratio**2 / 2 + np.log(spread) + norm.logcdf(ratio)
+    weight = np.exp(evidence - evidence.max())
+    weight /= weight.sum()
+    mean = float(weight @ depth)
+    error = INTERVAL * float(np.sqrt(weight @ (variance + (depth - mean) ** 2)))
+    return Hump(depth_mm=mean, error_mm=error, up_mm=float(weight @ places))
 
 
-def _hump(up: NDArray, curve: NDArray) -> tuple[float, float]:
-    """Depth and place of a hump over a line.
+def _natural(up: NDArray, across: NDArray) -> NDArray[np.float64]:
+    """Covariance between the pixels of an intact wall: its shape, its lean, and each strip's own place."""
+    tall, wide = value("fracture.wall.natural_extent_mm")
+    apart = ((up[:, None] - up) / tall) ** 2 + ((across[:, None] - across) / wide) ** 2
+    shape = value("fracture.wall.natural_mm") ** 2 * np.exp(-apart / 2)
+    level = up - up.mean()
+    lean = value("fracture.wall.natural_lean") ** 2 * np.outer(level, level)
+    own = FAR_MM**2 * (across[:, None] == across)
+    return np.asarray(shape + lean + own + LABEL_MM**2 * np.eye(len(up)))
 
-    A line and one rounded hump are fitted together, so that a hump near a corner, where no quiet wall is
-    left beside it, is still measured from the line.
-    """
-    best = (np.inf, 0.0, 0.0)
-    for middle in up[0] + np.ptp(up) * np.linspace(*HUMP_SHARE, PEAKS):
-        for half in HUMP_HALF_MM:
-            hump = np.cos(np.pi / 2 * np.clip((up - middle) / half, -1, 1)) ** 2
-            design = np.column_stack([np.ones_like(up), up - up.mean(), hump])
-            fit, *_ = np.linalg.lstsq(design, curve, rcond=None)
-            left_over = float(((curve - design @ fit) ** 2).sum()) + LEAN_PENALTY * fit[1] ** 2
-            if fit[2] > 0 and left_over < best[0]:
-                best = (left_over, float(fit[2]), float(middle))
-    return best[1], best[2]
+
+def _humps(up: NDArray, across: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Peaks of every hump tried, and the humps of unit depth, shape (pixels, humps)."""
+    peaks = up.min() + np.ptp(up) * PLACES
+    tried = np.meshgrid(peaks, HALF_HEIGHTS_MM, BESIDE_MM, HALF_WIDTHS_MM, indexing="ij")
+    place, tall, middle, wide = (part.ravel() for part in tried)
+    return place, _bell(up, place, tall) * _bell(across, middle, wide)
+
+
+def _bell(at: NDArray, middle: NDArray, half: NDArray) -> NDArray[np.float64]:
+    """Squared cosines, 1 in the middle and 0 from `half` on, shape (pixels, humps)."""
+    return np.asarray(np.cos(np.pi / 2 * np.clip((at[:, None] - middle) / half, -1, 1)) ** 2)
+
+
+def _strips(wall: Wall, beside: Sequence[Wall]) -> _Strips | None:
+    """The wall's strips with a share of the neighbours' shape taken off; None if too little is seen."""
+    parts = []
+    for middle in STRIPS_MM:
+        profile = _profile(wall, middle)
+        if profile is None:
+            continue
+        up, curve = profile
+        share = (up - up[0]) / np.ptp(up)
+        shapes = [shape for other in beside if (shape := _shape(other, middle, share)) is not None]
+        if shapes:
+            curve = curve - len(shapes) / (len(shapes) + CANCEL) * np.mean(shapes, axis=0)
+        parts.append((up, np.full_like(up, middle), curve - curve.mean()))
+    if not parts:
+        return None
+    up, across, curve = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _Strips(up_mm=up, across_mm=across, position_mm=curve)
 
 
 def _profile(wall: Wall, across_mm: float) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Superior coordinates and positions of a wall along a strip, corners cut off; None if too short."""
-    position = wall.position_mm[:, np.abs(wall.across_mm - across_mm) <= STRIP_MM]
-    step = wall.up_mm[1] - wall.up_mm[0]
+    position = wall.position_mm[:, np.abs(wall.across_mm - across_mm) <= STRIP_HALF_MM]
+    step = wall.steps_mm[0]
     enough = np.isfinite(position).mean(axis=1) >= 0.5
+    cut = round(CORNER_MM / step)
     if enough.sum() * step < SHORTEST_WALL_MM:
         return None
-    cut = round(CORNER_MM / step)
-    return wall.up_mm[enough][cut:-cut], np.nanmean(position[enough], axis=1)[cut:-cut]
+    inner = slice(cut, -cut or None)
+    return wall.up_mm[enough][inner], np.nanmean(position[enough], axis=1)[inner]
 
 
 def _shape(wall: Wall, across_mm: float, share: NDArray) -> NDArray[np.float64] | None:
@@ -104,35 +168,35 @@ def retropulsion_finding(wall: Wall, beside: Sequence[Wall], blocked: str, stair
         blocked: why the body's density cannot be read, or an empty string.
         stairs_mm: step of a coarse label, as of `kypho.fracture.scan.stairs_mm`.
     """
-    evidence = (
-        "fracture.retropulsion_mm",
-        "fracture.retropulsion_excluded_mm",
-        "fracture.uncertainty.retropulsion_mm",
-    )
-    measured = retropulsion(wall, beside)
-    if measured is None:
+    evidence = ("fracture.retropulsion_mm", "fracture.retropulsion_excluded_mm", "fracture.wall.natural_mm")
+    hump = retropulsion(wall, beside)
+    if hump is None:
         return unknown("retropulsion", "mm", "posterior wall", "too little of the wall is seen", evidence)
-    depth, up = measured
-    error = float(np.hypot(value("fracture.uncertainty.retropulsion_mm"), stairs_mm))
-    limit, excluded = value("fracture.retropulsion_mm"), value("fracture.retropulsion_excluded_mm")
-    state: State
-    if depth >= limit + stairs_mm:
-        state, said = "present", f"; within {error:.1f} mm of the {limit:g} mm from which it counts"
-        said = said if depth - limit < error else ""
-    elif blocked or depth + error >= excluded:
-        state, said = "not_assessable", f"; {blocked or f'one of {excluded:g} mm cannot be excluded'}"
-    else:
-        state, said = "absent", f"; absent means none of {excluded:g} mm or more"
+    error = hump.error_mm + stairs_mm  # a stair is there or not: it does not average out
+    state, said = _state(hump.depth_mm, error, blocked, stairs_mm)
     if stairs_mm:
         said += f"; the labels are drawn in steps of {stairs_mm:.1f} mm"
     against = "its own line and its neighbours' shape" if beside else "its own straight line"
     return Finding(
         factor="retropulsion",
         state=state,
-        value=round(depth, 2),
+        value=round(hump.depth_mm, 2),
         unit="mm",
         uncertainty=round(error, 2),
-        where=f"{up:+.0f} mm from the middle of the body",
+        where=f"{hump.up_mm:+.0f} mm from the middle of the body",
         how=f"hump of the wall over {against}, about the midline{said}",
         evidence=evidence,
     )
+
+
+def _state(depth: float, error: float, blocked: str, stairs_mm: float) -> tuple[State, str]:
+    """What a hump of this depth means, and in words what else it may be."""
+    limit, excluded = value("fracture.retropulsion_mm"), value("fracture.retropulsion_excluded_mm")
+    if depth >= limit + stairs_mm and depth - error >= SURE_SHARE * limit:
+        near = f"; within {error:.1f} mm of the {limit:g} mm from which it counts"
+        return "present", near if depth - limit < error else ""
+    if depth >= limit:
+        return "not_assessable", "; it may be the wall's own shape"
+    if blocked or depth + error >= excluded:
+        return "not_assessable", f"; {blocked or f'one of {excluded:g} mm cannot be excluded'}"
+    return "absent", f"; absent means none of {excluded:g} mm or more"
