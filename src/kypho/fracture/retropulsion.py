@@ -20,6 +20,8 @@ STRIPS_MM = (-5.0, -2.5, 0.0, 2.5, 5.0)  # numerics: strips side by side, over t
 STRIP_HALF_MM = 1.25  # numerics: half of their distance
 SHORTEST_WALL_MM = 7.0  # numerics: less of the wall than this gives no line to judge by
 CORNER_MM = 0.7  # numerics: the corners of the label are rounded by about a voxel
+ROUND_MM = 1.0  # numerics: what is left strays by this much more at the rim of the endplate
+ROUND_REACH_MM = 2.5  # numerics: and by less than half of it from here on
 FAR_MM = 30.0  # numerics: where a strip stands as a whole is left open
 LABEL_MM = 0.3  # numerics: rounding to voxels of a millimetre, which is one over the root of twelve
 PLACES = np.linspace(0.2, 0.8, 25)  # shares of the height at which a hump may peak; corners are no humps
@@ -94,14 +96,16 @@ def retropulsion(wall: Wall, beside: Sequence[Wall] = ()) -> Hump | None:
 
 
 def _natural(up: NDArray, across: NDArray) -> NDArray[np.float64]:
-    """Covariance between the pixels of an intact wall: its shape, its lean, and each strip's own place."""
+    """Covariance between the pixels of an intact wall: its shape, corners, lean, and each strip's own place."""
     tall, wide = value("fracture.wall.natural_extent_mm")
     apart = ((up[:, None] - up) / tall) ** 2 + ((across[:, None] - across) / wide) ** 2
     shape = value("fracture.wall.natural_mm") ** 2 * np.exp(-apart / 2)
     level = up - up.mean()
+    near = ROUND_MM * np.exp((np.abs(level) - np.abs(level).max()) / ROUND_REACH_MM)
+    corners = np.outer(near, near) * (level[:, None] * level > 0)
     lean = value("fracture.wall.natural_lean") ** 2 * np.outer(level, level)
     own = FAR_MM**2 * (across[:, None] == across)
-    return np.asarray(shape + lean + own + LABEL_MM**2 * np.eye(len(up)))
+    return np.asarray(shape + corners + lean + own + LABEL_MM**2 * np.eye(len(up)))
 
 
 def _humps(up: NDArray, across: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
