@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import numpy as np
 import pytest
 from program import START
 
-from kypho.case import rehearsal
+from kypho.case import rehearsal, rehearsal_files
 from kypho.case.rehearsal_document import RehearsalDocument
 from kypho.case.rehearsal_members import MemberFile
 from kypho.case.schemas import json_schema
@@ -227,6 +229,55 @@ def test_an_interrupted_ensemble_goes_on_where_it_stopped(tmp_path: Path, capfd,
     whole = json.loads((tmp_path / "whole" / "rehearsal.json").read_text())
     for key in ("p_leak", "p_leak_by_volume", "leaked_ml_quantiles", "safe_volume_ml"):
         assert resumed[key] == whole[key], "the same to the last digit as without the interruption"
+
+
+@contextmanager
+def _no_file_above(size: int) -> Iterator[None]:
+    """The kernel refuses longer files, as it refuses any on a full disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fills_up_leaves_nothing_half_written(tmp_path: Path, capfd, monkeypatch) -> None:
+    """At the first member, at a later one, while the result is written; then there is room again."""
+    folder = tmp_path / "new" / "out"
+    words = (*needles(LEFT), "--grid-mm", "2", "--members", "4", "--procedure", "pvp", "--out", folder)
+    monkeypatch.setattr("kypho.report.rehearsal.render_rehearsal", lambda *_: None)
+    append, sizes = MemberFile.append, iter((64, None, None, 6000, None, None))
+    written = rehearsal_files._write_fields
+
+    def little(self: MemberFile, member: Member) -> None:
+        size = next(sizes)
+        with _no_file_above(size) if size else nullcontext():
+            append(self, member)
+
+    def none_for_fields(*given: object) -> None:
+        with _no_file_above(4096):
+            written(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemberFile, "append", little)
+        code, _, error = outcome(capfd, patch, *words)
+        assert (code, error.count("\n")) == (42, 1)
+        assert "no space left" in error
+        assert list(tmp_path.iterdir()) == [], "not even the folders"
+        code, _, error = outcome(capfd, patch, *words)
+        assert code == 42
+        assert "2 of 4 members are kept" in error
+        patch.setattr(rehearsal_files, "_write_fields", none_for_fields)
+        code, _, error = outcome(capfd, patch, *words)
+        assert code == 42
+        assert "no part of the result was kept" in error
+        assert "4 of 4 members are kept" in error
+        assert [p.name for p in folder.iterdir()] == [".rehearsal-members.jsonl"]
+    assert outcome(capfd, monkeypatch, *words)[0] == 0
+    assert json.loads((folder / "rehearsal.json").read_text())["ensemble"]["resumed"] == 4
+    assert not list(folder.glob(".*"))
 
 
 def test_what_two_runs_left_in_one_folder_is_used_up_to_the_first_double(tmp_path: Path) -> None:

@@ -176,7 +176,8 @@ def _disk(out: Path) -> Iterator[None]:
         ours = there.is_relative_to(place) or place.is_relative_to(there)
         if error.errno in _FULL:
             raise DiskFullError(
-                f"no space left while writing {out}; nothing was kept. Free space or choose another --out"
+                f"no space left while writing {out}; no part of the result was kept. Free space or choose "
+                "another --out"
             ) from error
         if error.errno in _READ_ONLY and ours:
             raise ReadOnlyError(

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -79,13 +80,8 @@ class MemberFile:
         """
         line = json.dumps({"n": self._count} | asdict(member), default=lambda array: array.tolist())
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             if self._whole:
-                # The first time: what was read, without a torn end and without another run's members.
-                fresh = self.path.with_suffix(".new")
-                fresh.write_text("\n".join([*self._whole, ""]), encoding="utf-8")
-                fresh.replace(self.path)
-                self._whole = []
+                self._begin()
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
@@ -98,6 +94,22 @@ class MemberFile:
                 f"{self.path} cannot be written ({error.strerror}); choose another --out"
             ) from error
         self._count += 1
+
+    def _begin(self) -> None:
+        """Before the first: what was read, without a torn end and without another run's members."""
+        fresh = self.path.with_suffix(".new")
+        missing = [folder for folder in (fresh.parent, *fresh.parent.parents) if not folder.exists()]
+        try:
+            fresh.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_text("\n".join([*self._whole, ""]), encoding="utf-8")
+            fresh.replace(self.path)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            for folder in missing:
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
+        self._whole = []
 
     def remove(self) -> None:
         """Forget them: the result is written."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from kypho.case.rehearsal_members import MemberFile
     from kypho.case.rehearse_needles import Lines
     from kypho.case.rehearse_settings import RehearseSettings, Scenario
-    from kypho.cli.progress import Steps
     from kypho.formats import CtInput, LabelsInput
 
 __all__ = ["rehearse"]
@@ -74,6 +75,7 @@ def rehearse(
     as_json: AsJson = False,
 ) -> None:
     """Rehearse a cement injection on a CT: where it goes, when it leaks, how warm it gets."""
+    from kypho.case.rehearsal import rehearse_case
     from kypho.case.rehearsal_files import write_rehearsal
     from kypho.case.rehearse_settings import RehearseSettings, defaults_used
     from kypho.cli.progress import Steps
@@ -91,10 +93,18 @@ def rehearse(
             _require_same(made_for, {"level": name, "ct": image.sha256}, plan)
         folder = out or Path(f"kypho-{name}")
         keep = _members(folder, image, found, name, settings, lines)
-        result = _rehearsed(image, found, name, settings, steps, lines, keep)
-        plain = result.scenarios[0].lines[0].bore_mm == settings.bore_mm()
-        defaults = tuple(name for name in defaults_used(asked) if name != "gauge" or plain)
-        document = write_rehearsal(result, folder, steps.timings_s, steps.step, render_rehearsal, defaults)
+        with _members_kept(keep, members):
+            result = rehearse_case(
+                *(image, found, name, settings, steps.step),
+                lines=lines,
+                members=keep,
+                on_member=lambda done: steps.count("ensemble", done, members),
+            )
+            plain = result.scenarios[0].lines[0].bore_mm == settings.bore_mm()
+            defaults = tuple(name for name in defaults_used(asked) if name != "gauge" or plain)
+            document = write_rehearsal(
+                result, folder, steps.timings_s, steps.step, render_rehearsal, defaults
+            )
         keep.remove()
     typer.echo(document.model_dump_json(by_alias=True) if as_json else _summary(document, folder))
 
@@ -201,34 +211,25 @@ def _members(
     return MemberFile(folder, inputs_hash(inputs))
 
 
-def _rehearsed(  # type: ignore[no-untyped-def]  # a RehearsedCase, imported late
-    ct: CtInput,
-    labels: LabelsInput,
-    level: str,
-    settings: RehearseSettings,
-    steps: Steps,
-    lines: Lines | None,
-    keep: MemberFile,
-):
-    """Run it; an interruption says what is kept."""
-    from kypho.case.rehearsal import rehearse_case
+@contextmanager
+def _members_kept(keep: MemberFile, members: int) -> Iterator[None]:
+    """Where the block is cut short, say what is kept of the ensemble and how to go on.
 
-    def count(done: int) -> None:
-        steps.count("ensemble", done, settings.members)
+    Raises:
+        OutputError: as the block raised it, with that.
+    """
+    from kypho.errors import OutputError
 
     try:
-        return rehearse_case(
-            ct, labels, level, settings, steps.step, lines=lines, members=keep, on_member=count
-        )
-    except KeyboardInterrupt:
+        yield
+    except (KeyboardInterrupt, OutputError) as cut:
         kept = len(keep.read())
         if not kept:
             raise
-        typer.echo(
-            f"kypho: interrupted; {kept} of {settings.members} members are kept in {keep.path.parent}: "
-            "run the same command again to go on",
-            err=True,
-        )
+        waiting = f"{kept} of {members} members are kept in {keep.path.parent}"
+        if isinstance(cut, OutputError):
+            raise type(cut)(f"{cut}; {waiting} for the same command") from cut
+        typer.echo(f"kypho: interrupted; {waiting}: run the same command again to go on", err=True)
         sys.exit(EXIT_INTERRUPTED)
 
 
