@@ -96,7 +96,7 @@ def retropulsion(wall: Wall, beside: Sequence[Wall] = ()) -> Hump | None:
 
 
 def _natural(up: NDArray, across: NDArray) -> NDArray[np.float64]:
-    """Covariance between the pixels of an intact wall: its shape, corners, lean, and each strip's own place."""
+    """Covariance of the pixels of an intact wall: shape, corners, lean, and each strip's own place."""
     tall, wide = value("fracture.wall.natural_extent_mm")
     apart = ((up[:, None] - up) / tall) ** 2 + ((across[:, None] - across) / wide) ** 2
     shape = value("fracture.wall.natural_mm") ** 2 * np.exp(-apart / 2)
