@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kypho.errors import SettingsError
 from kypho.risk import RiskInputs, RiskSettings, any_leak, assess_risk, route_risk
-from kypho.risk.leak import band_of
+from kypho.risk.leak import Estimate, band_of, in_words
 from kypho.risk.logodds import beta_se, exposure_patterns, intercept_for, wilson_interval
 from kypho.risk.metastasis import pufhs_points
 
@@ -100,6 +100,30 @@ def test_bands_need_the_whole_interval_on_one_side():
     assert band_of(0.5, 0.6, 0.4) == "above the baseline"
     assert band_of(0.3, 0.5, 0.4) == "about the baseline"
     assert band_of(0.2, 0.3, 0.4) == "below the baseline"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.59, 0.68, "59 to 68 would be expected to leak somewhere, fewer than the published 73 of 100"),
+        (0.70, 0.80, "70 to 80 would be expected to leak somewhere, not clearly more or fewer than the"),
+        (0.75, 0.80, "75 to 80 would be expected to leak somewhere, more than the published 73 of 100"),
+        (0.73, 0.73, "of 100 vertebrae with these findings 73 would be expected"),
+    ],
+)
+def test_the_sentence_counts_vertebrae_and_says_what_they_are_compared_with(low, high, words):
+    estimate = Estimate(
+        probability=(low + high) / 2,
+        low=low,
+        high=high,
+        baseline=0.73,
+        band=band_of(low, high, 0.73),
+        intercept=0.0,
+        terms=(),
+    )
+    sentence = in_words(estimate, RiskInputs(procedure="pkp", detection="ct"))
+    assert words in sentence
+    assert sentence.endswith("for kyphoplasty looked for by CT")
 
 
 def test_a_cleft_raises_cortical_routes_and_lowers_the_venous_one():

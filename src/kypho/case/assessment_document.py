@@ -15,7 +15,7 @@ from kypho.case.mri import MriEntry, mri_entry
 from kypho.evidence import record
 from kypho.fracture.bone import density_class
 from kypho.fracture.findings import State
-from kypho.risk import LeakRisk
+from kypho.risk import LeakRisk, in_words
 
 __all__ = [
     "ASSESSMENT_SCHEMA",
@@ -93,6 +93,7 @@ class EstimatePart(Part):
     baseline: Number
     band: str
     interval: IntervalPart
+    words: str = Field(description="the same as a sentence of counts")
 
 
 class RoutePart(Part):
@@ -235,6 +236,7 @@ def _risk_part(risk: LeakRisk) -> RiskPart:
             baseline=risk.any.baseline,
             band=risk.any.band,
             interval=between,
+            words=in_words(risk.any, risk.inputs),
         )
     return RiskPart(
         any=whole,

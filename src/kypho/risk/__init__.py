@@ -1,7 +1,7 @@
 """Leak risk before the operation: a cited log-odds sheet with intervals, not a validated predictor."""
 
 from kypho.risk.inputs import RiskInputs, RiskSettings
-from kypho.risk.leak import Estimate, any_leak
+from kypho.risk.leak import Estimate, any_leak, in_words
 from kypho.risk.model import NOT_CLAIMED, LeakRisk, assess_risk
 from kypho.risk.routes import ROUTES, RouteRisk, route_risk
 
@@ -15,5 +15,6 @@ __all__ = [
     "RouteRisk",
     "any_leak",
     "assess_risk",
+    "in_words",
     "route_risk",
 ]

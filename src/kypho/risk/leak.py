@@ -13,7 +13,7 @@ from kypho.evidence import record, value
 from kypho.risk.inputs import RiskInputs, RiskSettings
 from kypho.risk.logodds import exposure_patterns, intercept_for
 
-__all__ = ["Band", "Estimate", "Term", "any_leak", "band_of", "baseline_record", "interval_of"]
+__all__ = ["Band", "Estimate", "Term", "any_leak", "band_of", "baseline_record", "in_words", "interval_of"]
 
 Band = Literal["below the baseline", "about the baseline", "above the baseline"]
 
@@ -69,6 +69,23 @@ def band_of(low: float, high: float, baseline: float) -> Band:
     if low > baseline:
         return "above the baseline"
     return "below the baseline" if high < baseline else "about the baseline"
+
+
+def in_words(estimate: Estimate, inputs: RiskInputs) -> str:
+    """The estimate as a sentence of counts, which says what is compared with what."""
+    low, high = round(100 * estimate.low), round(100 * estimate.high)
+    counted = f"{low}" if low == high else f"{low} to {high}"
+    against = {
+        "above the baseline": "more than",
+        "about the baseline": "not clearly more or fewer than",
+        "below the baseline": "fewer than",
+    }[estimate.band]
+    operation = "kyphoplasty" if inputs.procedure == "pkp" else "vertebroplasty"
+    seen = "looked for by CT" if inputs.detection == "ct" else "looked for by radiographs or CT"
+    return (
+        f"of 100 vertebrae with these findings {counted} would be expected to leak somewhere, {against} the "
+        f"published {100 * estimate.baseline:.0f} of 100 for {operation} {seen}"
+    )
 
 
 def any_leak(inputs: RiskInputs, settings: RiskSettings | None = None) -> Estimate:
