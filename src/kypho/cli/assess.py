@@ -98,11 +98,7 @@ def assess(
     if document.mri is not None and document.mri.reason:
         typer.echo(f"  MR not assessable: {document.mri.reason}")
     if document.risk.any is not None:
-        e = document.risk.any
-        typer.echo(
-            f"  Any leak: {e.band} of {100 * e.baseline:.0f} % "
-            f"({100 * (e.interval.low or 0):.0f} to {100 * (e.interval.high or 0):.0f} %); no prediction"
-        )
+        typer.echo(f"  Any leak: {document.risk.any.words}; no prediction")
     typer.echo(f"Report: {folder / 'assessment.html'}")
     typer.echo("Research and education; not a medical device.")
 
