@@ -146,11 +146,14 @@ def test_a_pit_has_its_depth_and_a_bowl_is_no_pit():
 SPACINGS = [(1.0, 0.8, 0.8), (2.5, 0.7, 0.7)]
 
 
-def a_label(spacing=(1.0, 0.8, 0.8), turn=None, mirror=1.0, front=0.0, everywhere=0.0, dent=0.0, side=0.0):
+def a_label(
+    spacing=(1.0, 0.8, 0.8), turn=None, mirror=1.0, front=0.0, everywhere=0.0, dent=0.0, side=0.0, pushed=0.0
+):
     """Label and frame of a body 20 mm high, 28 mm deep, 32 mm wide with a flat posterior wall.
 
     `front`, `everywhere`, `dent` and `side` are the shares of the height lost at the anterior edge,
-    everywhere, in the middle of both endplates, and at the left edge.
+    everywhere, in the middle of both endplates, and at the left edge; `pushed` mm of the upper wall stand in
+    the canal.
     """
     turn = np.eye(3) if turn is None else turn
     shape = tuple(int(56 / s) for s in spacing)
@@ -159,7 +162,10 @@ def a_label(spacing=(1.0, 0.8, 0.8), turn=None, mirror=1.0, front=0.0, everywher
     x, y, z = mirror * points[:, 0], points[:, 1], points[:, 2]
     lowered = 20 * (everywhere + front * (12 - y) / 28 + side * (x + 16) / 32)
     bowl = 10 * dent * np.clip(1 - (x / 16) ** 2 - ((y + 2) / 14) ** 2, 0, None) ** 1.5
-    inside = ((x / 16) ** 2 + ((y - 4) / 20) ** 2 <= 1) & (y <= 12)
+    hump = np.cos(np.pi / 2 * np.clip(np.abs(x) / 9, 0, 1)) * np.cos(
+        np.pi / 2 * np.clip(np.abs(z - 4) / 6, 0, 1)
+    )
+    inside = ((x / 16) ** 2 + ((y - 4) / 20) ** 2 <= 1) & (y <= 12 + pushed * hump**2)
     inside &= (z <= 10 - lowered - bowl) & (z >= -10 + bowl)
     volume = Volume(array=inside.reshape(shape).astype(np.uint8), grid=grid, unit="label")
     labels = Labels(volume=volume, scheme="totalsegmentator", ids={"T7": (1,)})
@@ -189,6 +195,14 @@ def test_a_body_of_known_loss_has_that_loss(spacing, shape, lost):
     # Four endplates, two of either body, known to a quarter of a slice each are a slice of 20 mm at worst,
     # 5 points per mm; half of that is asked, and half a point for the lean of a wedge's columns.
     assert got == pytest.approx(lost, abs=0.5 + 2.5 * spacing[0])
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_a_fragment_in_the_canal_takes_no_height_from_the_body(spacing):
+    whole, pushed = measured(spacing=spacing), measured(spacing=spacing, pushed=5.0)
+    for site in SITES[:3]:
+        # The last columns touch the fragment's foot: a quarter of a slice is allowed at either end.
+        assert pushed.at(site) == pytest.approx(whole.at(site), abs=0.5 * spacing[0]), site
 
 
 @pytest.mark.parametrize("axis", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)])

@@ -35,6 +35,7 @@ WAIST_MM = 5.0  # numerics: half height of the slab in which depth and width are
 MIDLINE_MM = 4.0  # numerics: half width of the strip about the midline, narrower than any canal
 CORE_SHARE = 0.85  # share of the footprint's half axes over which an endplate is one plane; the rim has lips
 WALL_SHARE = 0.4  # share of the height, up and down from the middle, in which the wall is one line
+STANDING = 0.25  # share of the wall that a fragment leaves in its place
 LEVELLINGS = 3  # numerics: by then a frame turns by less than a tenth of a degree
 
 
@@ -203,17 +204,31 @@ def _columns(bone: NDArray, axes: list[NDArray], frame: Frame) -> Columns:
 
 
 def _edges(bone: NDArray, z: NDArray, y: NDArray, x: NDArray) -> tuple[float, float, float]:
-    """Anterior edge, posterior wall and half width near the body's middle height."""
+    """Anterior edge, posterior wall and half width near the body's middle height.
+
+    The wall stands where it stands over most of its height: a fragment in the canal is not the edge of an
+    endplate, and columns through it would make the back of the body seem low.
+    """
     slab = bone[np.abs(z) < WAIST_MM]
-    strip = slab[:, :, np.abs(x) <= MIDLINE_MM]
+    near = np.abs(x) <= MIDLINE_MM
     at, mid = int(np.argmin(np.abs(y))), int(np.argmin(np.abs(x)))
-    backs = _first_exit(strip[:, at:], y[at:])
-    fronts = _first_exit(strip[:, at::-1], -y[at::-1])
+    backs = _first_exit(bone[_wall_rows(bone[:, at, mid], z)][:, :, near][:, at:], y[at:])
+    fronts = _first_exit(slab[:, :, near][:, at::-1], -y[at::-1])
     sides = [_first_exit(slab[:, at, None, mid:], x[mid:], axis=-1)]
     sides.append(_first_exit(slab[:, at, None, mid::-1], -x[mid::-1], axis=-1))
     if not all(np.isfinite(found).any() for found in (backs, fronts, np.array(sides))):
         raise LevelIncompleteError("no vertebral body at the frame's origin; check the labels of this level")
-    return -float(np.nanmedian(fronts)), float(np.nanmedian(backs)), float(np.nanmedian(sides))
+    return -float(np.nanmedian(fronts)), float(np.nanquantile(backs, STANDING)), float(np.nanmedian(sides))
+
+
+def _wall_rows(column: NDArray, z: NDArray) -> NDArray[np.bool_]:
+    """Rows in which the posterior wall is one line, about the middle of the column at the body's centre."""
+    middle = int(np.argmin(np.abs(z)))
+    top = _first_exit(column[None, middle:], z[middle:])[0]
+    bottom = -_first_exit(column[None, middle::-1], -z[middle::-1])[0]
+    if not np.isfinite(top - bottom):
+        return np.asarray(np.abs(z) < WAIST_MM)
+    return np.asarray(np.abs(z - (top + bottom) / 2) <= WALL_SHARE * (top - bottom))
 
 
 def _first_exit(depth: NDArray, at: NDArray, axis: int = 1) -> NDArray[np.float64]:
