@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kypho.anatomy import Labels, Vertebra, build_vertebra
 from kypho.anatomy.rigid import Rigid, move_labels, move_vertebra
 from kypho.case.leakage_heights import Heightening, compare_heights
+from kypho.case.leakage_notes import dense_ml, part_notes, slice_notes
 from kypho.case.leakage_plan import PlanAgreement, PlannedCase, compare_plan
 from kypho.case.mri import MriCase, MriEntry, MriFit, fit_mri, mri_entry
 from kypho.errors import InputError, LevelError
@@ -45,6 +46,7 @@ class LeakageResult:
         dense_body_ml: a dense place in the body that may be faint cement, where no cement is certain and the
             level was treated; 0 without.
         notes: one sentence each.
+        part_notes: what to know of a part, by its id.
     """
 
     ct: CtInput
@@ -57,6 +59,7 @@ class LeakageResult:
     heights: Heightening | None
     dense_body_ml: float
     notes: tuple[str, ...]
+    part_notes: Mapping[int, tuple[str, ...]]
 
 
 def check_case(
@@ -90,7 +93,7 @@ def check_case(
         FrameOfReferenceError: the two CTs do not match at the level.
         InputError: both CTs are the same image, or in the wrong order.
     """
-    notes = (*notes, *ct.notes, *labels.notes)
+    notes = (*notes, *ct.notes, *labels.notes, *slice_notes(ct.volume))
     similarity = motion = heights = None
     numbers = labels.labels
     if before is not None:
@@ -140,6 +143,7 @@ def check_case(
         heights=heights,
         dense_body_ml=doubtful_ml,
         notes=notes,
+        part_notes=part_notes(result, ct.volume, numbers),
     )
 
 
@@ -171,16 +175,9 @@ def _require_two_images(ct: CtInput, before: CtInput) -> None:
         )
 
 
-def _dense_ml(ct: CtInput, labels: Labels, level: str) -> float:
-    """Volume of a labelled level that is as dense as cement."""
-    box = labels.box(level)
-    dense = (ct.volume.array[box] > value("leak.seed_hu")) & labels.part(level, box)
-    return float(np.count_nonzero(dense) * ct.volume.grid.voxel_mm3 / 1000)
-
-
 def _require_right_order(before: CtInput, labels: Labels, level: str) -> None:
     """Raise InputError if the CT before the operation holds the cement."""
-    if _dense_ml(before, labels, level) > value("leak.other_level_ml"):
+    if dense_ml(before.volume, labels, level) > value("leak.other_level_ml"):
         raise InputError(
             f"cement at {level} on the CT given as --preop and none on the other; give the CT after the "
             "operation first and the one before it as --preop"
@@ -206,7 +203,7 @@ def _without_cement(result: Leakage, ct: CtInput, labels: Labels) -> tuple[str, 
 def _require_no_other_level(ct: CtInput, labels: Labels, level: str) -> None:
     """Raise LevelError if another vertebra of the labels is full of cement and this one is not."""
     limit = value("leak.other_level_ml")
-    others = [name for name in labels.levels() if name != level and _dense_ml(ct, labels, name) > limit]
+    others = [name for name in labels.levels() if name != level and dense_ml(ct.volume, labels, name) > limit]
     if others:
         raise LevelError(
             f"no cement inside {level}, but in {', '.join(others)}; choose with --level {others[0]}"

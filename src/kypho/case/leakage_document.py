@@ -50,6 +50,7 @@ class PartEntry(Part):
     extent_mm: Point
     canal_ml: float
     label: int
+    notes: list[str]
 
 
 class SliceEntry(Part):
@@ -231,6 +232,7 @@ def _parts(result: LeakageResult) -> list[PartEntry]:
                 extent_mm=_point(points.max(axis=0) - points.min(axis=0)),
                 canal_ml=round(part.measured.canal_ml, 4),
                 label=part.map_number,
+                notes=list(result.part_notes.get(part.id, ())),
             )
         )
     return rows

@@ -84,7 +84,14 @@ def assess(
                 manifest(
                     command="assess",
                     inputs={"ct": image.sha256, "labels": found.sha256, **mri_hashes(beside)},
-                    settings={"level": name, "procedure": procedure, "detection": detection},
+                    settings={
+                        "level": name,
+                        "procedure": procedure,
+                        "detection": detection,
+                        "volume_ml": volume,
+                        "viscosity": viscosity,
+                        "metastasis": metastasis,
+                    },
                     timings_s=steps.timings_s,
                     outputs=[p for p in staging.rglob("*") if p.is_file() and ".replaced-" not in str(p)],
                     folder=staging,

@@ -123,6 +123,10 @@ def _mri_line(mri) -> str:  # type: ignore[no-untyped-def]
     return f"  MR: {', '.join(said)}."
 
 
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def _summary(document, folder: Path) -> str:  # type: ignore[no-untyped-def]
     """A few lines for the terminal."""
     c = document.cement_ml
@@ -144,12 +148,13 @@ def _summary(document, folder: Path) -> str:  # type: ignore[no-untyped-def]
     else:
         lines.append("  No cement found in the canal.")
     for part in document.parts:
-        likely = f" (likely {part.likely_route})" if part.route != part.likely_route else ""
-        lines.append(f"  part {part.id}: {part.ml.value:.2f} mL, {part.route}{likely}, {part.side}")
+        likely = f" (likely {_words(part.likely_route)})" if part.route != part.likely_route else ""
+        lines.append(f"  part {part.id}: {part.ml.value:.2f} mL, {_words(part.route)}{likely}, {part.side}")
+        lines += [f"    {note}" for note in part.notes]
     if document.mri is not None:
         lines.append(_mri_line(document.mri))
     for action in document.actions:
-        lines.append(f"  {action.urgency.replace('_', ' ')}: {action.what} ({action.why})")
+        lines.append(f"  {_words(action.urgency)}: {action.what} ({action.why})")
     if not document.dicom_objects:
         lines.append("  The CT is no DICOM series, so no SEG and no SR were written.")
     lines += [f"  note: {note}" for note in document.quality.notes]

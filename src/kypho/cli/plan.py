@@ -125,7 +125,7 @@ def _summary(document: PlanDocument, folder: Path) -> str:
     if document.recommended is None:
         lines.append(f"{document.level}: REFUSED. {document.why}.")
         for approach in document.approaches:
-            lines.append(f"  {approach.strategy}, {approach.route}: {_missed(approach)}")
+            lines.append(f"  {approach.strategy.replace('_', ' ')}, {approach.route}: {_missed(approach)}")
     else:
         best = document.approaches[document.recommended]
         name = best.strategy.replace("_", " ")
@@ -138,14 +138,17 @@ def _summary(document: PlanDocument, folder: Path) -> str:
 
 
 def _missed(approach: ApproachPart) -> str:
-    return "; ".join(f"{r.what} {r.value:.2f} against {r.limit:.2f} {r.unit}" for r in approach.reasons)
+    return "; ".join(
+        f"{r.what.replace('_', ' ')} {r.value:.2f} against {r.limit:.2f} {r.unit}" for r in approach.reasons
+    )
 
 
 def _needle_line(needle: NeedlePart) -> str:
     rule = "kept" if needle.ap_lateral_rule.compliant else "BROKEN"
+    grade = needle.gertzbein_robbins.replace("_", " ")
     return (
         f"  {needle.side}, {needle.device} ({needle.outer_diameter_mm:.2f} mm): "
-        f"canal margin {needle.margins_mm['canal']:.1f} mm, grade {needle.gertzbein_robbins}, "
+        f"canal margin {needle.margins_mm['canal']:.1f} mm, grade {grade}, "
         f"AP/lateral rule {rule}, "
         f"canal touched in {100 * needle.robustness.p_canal:.0f} % of displaced needles"
     )

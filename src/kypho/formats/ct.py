@@ -13,7 +13,7 @@ from kypho.formats.archive import unpacked
 from kypho.formats.dicom_index import Slice, choose_series, index_file, index_folder, is_dicom
 from kypho.formats.dicom_pixels import hounsfield_stack
 from kypho.formats.dicom_stack import stack
-from kypho.formats.guard import require_file, sha256_of
+from kypho.formats.guard import nameless, require_file, sha256_of
 from kypho.formats.hounsfield import as_hu, rescale
 from kypho.formats.itk_image import data_files
 from kypho.formats.raw import image_kind, read_image
@@ -106,7 +106,7 @@ def _from_image(path: Path, kind: str) -> CtInput:
         volume=Volume(array=hu, grid=raw.grid, unit="HU"),
         sha256=sha256_of(files),
         kind=kind,
-        notes=raw.notes + notes,
+        notes=nameless(raw.notes + notes, path, "the CT"),
     )
 
 

@@ -11,11 +11,18 @@ from pathlib import Path
 
 from kypho.errors import KyphoError, UnreadableFileError
 
-__all__ = ["brief", "reading", "require_file", "sha256_of"]
+__all__ = ["brief", "nameless", "reading", "require_file", "sha256_of"]
 
 
 CHATTY = ("nibabel.global", "pydicom", "highdicom")
 """Loggers of the reading libraries."""
+
+
+def nameless(notes: Iterable[str], path: Path, role: str) -> tuple[str, ...]:
+    """Notes that speak of the file by its role: results keep them, and files are named after patients."""
+    return tuple(
+        role + note.removeprefix(path.name) if note.startswith(path.name) else note for note in notes
+    )
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from kypho.errors import (
 from kypho.evidence import value
 from kypho.formats.dicom_index import is_dicom
 from kypho.formats.dicom_seg import read_seg
-from kypho.formats.guard import require_file, sha256_of
+from kypho.formats.guard import nameless, require_file, sha256_of
 from kypho.formats.itk_image import data_files
 from kypho.formats.label_names import read_names
 from kypho.formats.raw import image_kind, read_image
@@ -102,7 +102,9 @@ def read_labels(path: Path, *, scheme: str = "auto", ct: Volume, level: str | No
     volume, moved = _on_grid(read.volume, ct.grid, path.name)
     labels = Labels(volume=volume, scheme=chosen, ids=ids)
     _require_same_patient(labels, ct, path.name)
-    return LabelsInput(labels=labels, sha256=sha256_of(read.files), notes=notes + moved)
+    return LabelsInput(
+        labels=labels, sha256=sha256_of(read.files), notes=nameless(notes + moved, path, "the labels")
+    )
 
 
 def _plain_mask(number: int, level: str | None, what: str) -> tuple[str, Mapping[str, tuple[int, ...]], str]:

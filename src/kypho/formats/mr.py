@@ -17,7 +17,7 @@ from kypho.formats.archive import unpacked
 from kypho.formats.dicom_index import choose_series, index_file, index_folder, is_dicom
 from kypho.formats.dicom_pixels import hounsfield_stack
 from kypho.formats.dicom_stack import stack
-from kypho.formats.guard import require_file, sha256_of
+from kypho.formats.guard import nameless, require_file, sha256_of
 from kypho.formats.hounsfield import rescale
 from kypho.formats.itk_image import data_files
 from kypho.formats.labels import LabelsInput, asked_names, read_map
@@ -68,7 +68,9 @@ def read_mr(path: Path, *, series: str | None = None) -> MrInput:
         signal = _signal(rescale(raw.array, raw.slope, raw.intercept), path.name)
         files = [path] if kind == "nifti" else data_files(path)
         return MrInput(
-            volume=Volume(array=signal, grid=raw.grid, unit="1"), sha256=sha256_of(files), notes=raw.notes
+            volume=Volume(array=signal, grid=raw.grid, unit="1"),
+            sha256=sha256_of(files),
+            notes=nameless(raw.notes, path, "the MR"),
         )
     if path.suffix.lower() == ".zip":
         with unpacked(path) as folder:
@@ -154,7 +156,9 @@ def read_mr_labels(path: Path, *, scheme: str = "auto", mr: Volume) -> LabelsInp
             "check --mri-scheme"
         )
     _require_same_scan(labels, mr.grid, path.name)
-    return LabelsInput(labels=labels, sha256=sha256_of(read.files), notes=notes)
+    return LabelsInput(
+        labels=labels, sha256=sha256_of(read.files), notes=nameless(notes, path, "the labels of the MR")
+    )
 
 
 def _detected(

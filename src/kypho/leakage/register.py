@@ -84,11 +84,13 @@ def register_vertebra(before: Volume, after: Volume, vertebra: Vertebra) -> CtRe
 
 def _as_thick(before: Volume, after: Volume, grid: Grid) -> NDArray[np.float64]:
     """The first scan on a grid, averaged along the second one's slices where those are thicker."""
-    thick = after.grid.spacing_mm[0] ** 2 - before.grid.spacing_mm[0] ** 2
+    at = int(np.argmax(after.grid.spacing_mm))
+    normal = after.grid.axes[:, at]
+    along = int(np.argmax(np.abs(before.grid.axes.T @ normal)))
+    thick = after.grid.spacing_mm[at] ** 2 - before.grid.spacing_mm[along] ** 2
     if thick <= 0:
         return np.asarray(resample(before, grid).array, float)
     offsets = np.linspace(-0.5, 0.5, SUBSLICES) * np.sqrt(thick)
-    normal = after.grid.axes[:, 0]
     shifted = (replace(grid, origin_mm=grid.origin_mm + offset * normal) for offset in offsets)
     return np.mean([resample(before, one).array for one in shifted], axis=0)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from kypho import __version__
+from kypho.evidence import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,11 +29,30 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["mm"] = lambda x, digits=1: "not assessable" if x is None else f"{x:.{digits}f}"
+    environment.filters["mm"] = _mm
     environment.filters["percent"] = lambda p: f"{100 * p:.1f}"
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
+    environment.filters["amount"] = _amount
     environment.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
     return environment
+
+
+def _mm(x: float | None, digits: int = 1) -> str:
+    """A measure with its decimals; a value that rounds to zero has no sign."""
+    return "not assessable" if x is None else f"{round(x, digits) + 0.0:.{digits}f}"
+
+
+def _amount(record: Record) -> str:
+    """The value of an evidence record as it is read, with its unit."""
+    value = record.value
+    if isinstance(value, dict):
+        text = ", ".join(f"{name} {number}" for name, number in value.items())
+    elif isinstance(value, list):
+        text = ", ".join(str(number) for number in value)
+    else:
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+    unit = {"1": "", "deg": "°", "mm2": "mm²", "mm3": "mm³"}.get(record.unit, record.unit)
+    return f"{text} {unit}".strip()
 
 
 def render_page(template: str, path: Path, **content: Any) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["render_leakage"]
 
 SHOWN = 6  # numerics: slices in the figure; the table holds all
+EDGE_MM = 3.0  # numerics: of a letter from the edge of its picture
 HALF_MM = 32.0  # numerics: half width of a drawn slice
 WINDOW_HU = (-150.0, 1800.0)  # numerics: from fat to beyond cortex, so that streaks stay visible
 PART_COLOURS = ("#ff5a3c", "#ffb428", "#faf050", "#78dcff", "#dc78ff", "#78ff96")
@@ -44,7 +45,9 @@ def render_leakage(result: LeakageResult, document: LeakageDocument, folder: Pat
         folder / "report.html",
         leak=document,
         figures={name: embed(path) for name, path in files.items()},
-        evidence=[record(key) for key in document.unconfirmed if not key.startswith("leak.baseline")],
+        actions=[(action, record(action.evidence)) for action in document.actions],
+        evidence=[record(k) for k in document.unconfirmed if not k.startswith(("leak.baseline", "action."))],
+        dura=record("leak.dura_gap_mm"),
         xray=record("leak.xray_canal_seen"),
     )
 
@@ -162,7 +165,7 @@ def _projections(
     from matplotlib.figure import Figure
 
     scene = result.leakage.scene
-    figure = Figure(figsize=(8.2, 2.5), layout="constrained")
+    figure = Figure(figsize=(9.2, 2.7), layout="constrained")
     low, high = scene.vertebra.body_box_mm
     # Projections run along the scanner's axes: right to the left as seen from in front, front to the left
     # as seen from the side.
@@ -193,4 +196,24 @@ def _projections(
         axis.set_ylim(middle[2] + low[2] - 18, middle[2] + high[2] + 18)
         axis.set_title(title, fontsize=9)
         axis.set_axis_off()
+        _letters(axis, "RLHF" if world == 0 else "APHF", extent, axis.get_ylim())
     return figure
+
+
+def _letters(
+    axis: Axes, letters: str, across_mm: tuple[float, float, float, float], up_mm: tuple[float, float]
+) -> None:
+    """The patient's directions at the left, right, upper and lower edge of a picture."""
+    from matplotlib.patheffects import withStroke
+
+    (left, right, _, _), (bottom, top) = across_mm, up_mm
+    middle, centre = (left + right) / 2, (bottom + top) / 2
+    edges = (
+        (left + EDGE_MM, centre),
+        (right - EDGE_MM, centre),
+        (middle, top - EDGE_MM),
+        (middle, bottom + EDGE_MM),
+    )
+    for letter, (x, z) in zip(letters, edges, strict=True):
+        text = axis.text(x, z, letter, color="white", ha="center", va="center", fontsize=9, clip_on=True)
+        text.set_path_effects([withStroke(linewidth=2, foreground="black")])

@@ -1,0 +1,71 @@
+"""What a reader must know of a part beyond its numbers: how its route was told, whose cement it may be."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kypho.anatomy import Labels
+from kypho.evidence import value
+from kypho.leakage import Leakage, LeakPart
+from kypho.space import Volume
+
+__all__ = ["dense_ml", "part_notes", "slice_notes"]
+
+
+def dense_ml(ct: Volume, labels: Labels, level: str) -> float:
+    """Volume of a labelled level that is as dense as cement, mL."""
+    box = labels.box(level)
+    dense = (ct.array[box] > value("leak.seed_hu")) & labels.part(level, box)
+    return float(np.count_nonzero(dense) * ct.grid.voxel_mm3 / 1000)
+
+
+def part_notes(found: Leakage, ct: Volume, labels: Labels) -> dict[int, tuple[str, ...]]:
+    """Sentences by the part's id; parts that need none are left out.
+
+    Args:
+        found: the check of one level.
+        ct: the CT after the operation, HU.
+        labels: labels on its grid.
+    """
+    above, below = labels.neighbours(found.level)
+    treated = {
+        name
+        for name in (above, below)
+        if name is not None and dense_ml(ct, labels, name) > value("leak.other_level_ml")
+    }
+    notes = {part.id: (*_route(part), *_shared(part, above, below, treated)) for part in found.parts}
+    return {number: lines for number, lines in notes.items() if lines}
+
+
+def _route(part: LeakPart) -> tuple[str, ...]:
+    """How the route was told where nothing connects the part with the bone."""
+    if part.routing.likely != "cortical_canal" or part.measured.exit_mm is not None:
+        return ()
+    return (
+        "no channel from the bone is seen; the route is taken from the usual way in, a breach of the wall "
+        "towards the canal, so look along the needle's path",
+    )
+
+
+def _shared(part: LeakPart, above: str | None, below: str | None, treated: set[str]) -> tuple[str, ...]:
+    """Whether a part in a disc can have come from the level on its other side."""
+    places = {"disc_above": above, "disc_below": below}
+    beside = [level for place, level in places.items() if place in part.routing.compartments]
+    return tuple(
+        f"{level} holds cement too: this part may have come from there, and the check of {level} lists it "
+        "again"
+        for level in beside
+        if level in treated
+    )
+
+
+def slice_notes(ct: Volume) -> tuple[str, ...]:
+    """A warning on slices thicker than those the check was tried on."""
+    slice_mm = max(ct.grid.spacing_mm)
+    limit = value("leak.thick_slice_mm")
+    if slice_mm <= limit:
+        return ()
+    return (
+        f"slices {slice_mm:g} mm apart: small leaks may be missed and parts may merge; the check was tried "
+        f"on slices up to {limit:g} mm, so ask for thinner ones of the same scan",
+    )
