@@ -29,7 +29,7 @@ from kypho import __version__
 from kypho.anatomy import Vertebra, build_vertebra
 from kypho.case.rehearse_settings import NeedleLineMm
 from kypho.cement import BoneField, Rehearsal, Schedule, Settings, cement, inject
-from kypho.cement.compartments import CODES, ROUTES
+from kypho.cement.compartments import CODES, LEAK_REGIONS
 from kypho.cement.ensemble import CANAL_ROUTES
 from kypho.cement.outcome import first_crossing
 from kypho.cement.vertebra import Track, vertebra_field
@@ -151,7 +151,7 @@ def rehearse(fracture: str, paste: str, needle: str, grid_mm: float = 0.75) -> O
 
 
 def _canal(bone: BoneField) -> NDArray[np.bool_]:
-    return np.isin(bone.region, [CODES[r] for route in CANAL_ROUTES for r in ROUTES[route]])
+    return np.isin(bone.region, [CODES[r] for route in CANAL_ROUTES for r in LEAK_REGIONS[route]])
 
 
 def draw(outcomes: list[Outcome]) -> Figure:

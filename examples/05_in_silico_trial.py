@@ -43,7 +43,7 @@ from kypho.case.rehearsal import prepared
 from kypho.case.rehearsal_members import inputs_hash
 from kypho.case.rehearse_settings import NeedleLineMm, Scenario
 from kypho.cement import Settings, cement, inject
-from kypho.cement.compartments import ROUTES
+from kypho.cement.compartments import LEAK_REGIONS
 from kypho.errors import KyphoError
 from kypho.evidence import value
 from kypho.formats import CtInput, LabelsInput, read_ct, read_labels
@@ -144,7 +144,9 @@ def _arms(
             )
             for size in sizes:
                 given = min(volumes[size], most)
-                leaked = {r: float(np.interp(given, result.injected_ml, result.leaked_ml[r])) for r in ROUTES}
+                leaked = {
+                    r: float(np.interp(given, result.injected_ml, result.leaked_ml[r])) for r in LEAK_REGIONS
+                }
                 arms[f"{procedure}/{viscosity}/{size}"] = {"volume_ml": given, "leaked_ml": leaked}
     return arms
 
@@ -167,7 +169,9 @@ def trial_key() -> str:
     return inputs_hash({"trial": 3, "grid_mm": GRID_MM, "sizes": SIZES_ML})[:16]
 
 
-def hits(rows: list[Row], arm: str, threshold_ml: float, routes: Iterable[str] = ROUTES) -> NDArray[np.int64]:
+def hits(
+    rows: list[Row], arm: str, threshold_ml: float, routes: Iterable[str] = LEAK_REGIONS
+) -> NDArray[np.int64]:
     """Per case: arms of the group that leak by one of the routes, and arms of the group; shape (cases, 2)."""
     counts = []
     for row in rows:
@@ -252,7 +256,7 @@ def _routes(rows: list[Row]) -> list[str]:
     """Risk ratios by route on CT; where the second arms never leak there is none to tell."""
     lines = ["| route, CT | PVP leaks | high over low viscosity | PKP over PVP |", "|---|---|---|---|"]
     threshold = DETECTION_ML["CT"]
-    for route in ROUTES:
+    for route in LEAK_REGIONS:
         cells = []
         for name in ("high over low viscosity", "PKP over PVP"):
             first, second = (hits(rows, arm, threshold, (route,)) for arm in COMPARISONS[name][:2])

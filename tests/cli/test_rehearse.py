@@ -25,7 +25,7 @@ from kypho.case import rehearsal, rehearsal_files
 from kypho.case.rehearsal_document import RehearsalDocument
 from kypho.case.rehearsal_members import MemberFile
 from kypho.case.schemas import json_schema
-from kypho.cement.compartments import ROUTES
+from kypho.cement.compartments import LEAK_REGIONS
 from kypho.cement.ensemble import Member
 from kypho.cli import main
 from kypho.evidence import record
@@ -96,7 +96,7 @@ def test_the_document_holds_what_it_promises(tmp_path: Path, capfd, monkeypatch)
     )
     assert set(promised.split()) <= set(json_schema("rehearsal")["required"]) <= set(content)
     assert content["schema"] == "kypho.rehearsal/1"
-    assert set(document.leaked_ml) == set(ROUTES)
+    assert set(document.leaked_ml) == set(LEAK_REGIONS)
     for p in document.p_leak.values():
         assert p.interval[0] <= p.value <= p.interval[1]
     assert (document.ensemble.n, document.ensemble.seed, document.ensemble.resumed) == (4, 1, 0)

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 from kypho.case.rehearse_settings import Scenario
 from kypho.cement import cement, cement_names
-from kypho.cement.compartments import CODES, INSIDE, ROUTES
+from kypho.cement.compartments import CODES, INSIDE, LEAK_REGIONS
 from kypho.cement.cure import kinetics
 from kypho.cement.thermal import CANAL, SOFT
 from kypho.cli.options import PROCEDURE
@@ -30,13 +30,13 @@ def test_every_route_of_the_check_can_be_drawn_and_compared():
 
 
 def test_every_region_of_the_rehearsal_is_inside_or_a_leak_or_solid():
-    leaked = [region for regions in ROUTES.values() for region in regions]
+    leaked = [region for regions in LEAK_REGIONS.values() for region in regions]
     assert len(leaked) == len(set(leaked)), "cement in a region leaks by one route"
     solid = {"cortex", "endplate", "posterior_elements", "cannula"}
     assert set(CODES) == set(INSIDE) | set(leaked) | solid
     assert len(set(CODES.values())) == len(CODES)
     assert set(SOFT) | set(CANAL) == set(leaked) - {"bone_other"}, "blood cools every space but other bone"
-    assert set(COLOURS) == set(ROUTES)
+    assert set(COLOURS) == set(LEAK_REGIONS)
 
 
 def test_every_factor_has_its_advice_and_no_advice_lacks_its_factor():

@@ -71,7 +71,7 @@ def test_the_first_eight_cases(trial):
             assert 0 <= sum(arm["leaked_ml"].values()) <= arm["volume_ml"] + 1e-9
         for viscosity in ("low", "high"):
             small, large = (row["arms"][f"pvp/{viscosity}/{size}"] for size in ("small", "large"))
-            for route in trial.ROUTES:
+            for route in trial.LEAK_REGIONS:
                 assert small["leaked_ml"][route] <= large["leaked_ml"][route] + 1e-12, "one run, later on"
     text = trial.page(rows)
     assert "Only 8 of 100 cases have run" in text

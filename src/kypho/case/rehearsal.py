@@ -13,7 +13,7 @@ from kypho.case.rehearsal_members import MemberFile
 from kypho.case.rehearse_needles import Lines, drilled, planned_needles, require_in_bone
 from kypho.case.rehearse_settings import NeedleLineMm, RehearseSettings, Scenario
 from kypho.cement import BoneField, Inflation, Needle, Rehearsal, Settings, cement, inflate, inject
-from kypho.cement.compartments import CODES, INSIDE, ROUTES
+from kypho.cement.compartments import CODES, INSIDE, LEAK_REGIONS
 from kypho.cement.ensemble import CANAL_ROUTES, Ensemble, Member, run_ensemble
 from kypho.cement.vertebra import vertebra_field
 from kypho.errors import SettingsError
@@ -299,7 +299,7 @@ def visible_from_ml(bone: BoneField, result: Rehearsal) -> dict[str, float | Non
     It shows where the rays of the true lateral (along i) or true AP (along j) pass as much cement in the
     canal as record ``cement.visible_path_mm``, and, on the AP, do not pass more of it in the body before.
     """
-    canal = np.isin(bone.region, [CODES[name] for route in CANAL_ROUTES for name in ROUTES[route]])
+    canal = np.isin(bone.region, [CODES[name] for route in CANAL_ROUTES for name in LEAK_REGIONS[route]])
     inside = bone.mask(*INSIDE)
     least = value("cement.visible_path_mm")
     seen: dict[str, float | None] = {"lateral": None, "ap": None}

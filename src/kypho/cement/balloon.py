@@ -24,7 +24,7 @@ from kypho.planning.balloon import balloon_room, depth_in_bone_mm, own_side
 
 __all__ = ["Inflation", "inflate"]
 
-WALLS = ("cortex", "endplate", "posterior_elements", "cannula")
+SOLID = ("cortex", "endplate", "posterior_elements", "cannula")
 """Regions of the bone that no cement fills; what is neither these nor a void lies outside."""
 
 
@@ -110,7 +110,7 @@ def _reach(field: BoneField, room: NDArray[np.bool_], centre_mm: NDArray) -> NDA
         raise SettingsError(f"{where} lies in the cavity of another balloon; move the needles apart")
     if not room[centre]:
         raise SettingsError(f"{where} lies outside cancellous bone; move the needle's tip deeper")
-    bone = field.mask(*INSIDE, *WALLS)
+    bone = field.mask(*INSIDE, *SOLID)
     if bone.all():
         return room.copy()
     depth = depth_in_bone_mm(bone, field.grid.spacing_mm)
@@ -118,7 +118,8 @@ def _reach(field: BoneField, room: NDArray[np.bool_], centre_mm: NDArray) -> NDA
     if reach is None:
         raise SettingsError(
             f"{where} lies {float(depth[centre]):.1f} mm under the bone's surface, within the "
-            f"{value('balloon.wall_margin_mm'):g} mm that a balloon keeps from any wall; move the needle, or go without (pvp)"
+            f"{value('balloon.wall_margin_mm'):g} mm that a balloon keeps from any wall; move the needle, "
+            "or go without (pvp)"
         )
     return reach
 

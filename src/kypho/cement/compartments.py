@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kypho.evidence import value
 
-__all__ = ["CODES", "INSIDE", "ROUTES", "Compartment", "compartment", "route_of"]
+__all__ = ["CODES", "INSIDE", "LEAK_REGIONS", "Compartment", "compartment", "route_of_code"]
 
 CODES: dict[str, int] = {
     "outside": 0,
@@ -39,7 +39,7 @@ CODES: dict[str, int] = {
 INSIDE = ("cancellous", "cavity", "cleft", "track", "channel", "breach", "basivertebral")
 """Regions in which cement is where it should be: the bone's void, given or made."""
 
-ROUTES: dict[str, tuple[str, ...]] = {
+LEAK_REGIONS: dict[str, tuple[str, ...]] = {
     "canal_epidural": ("canal_epidural",),
     "canal_intradural": ("dura", "canal_intradural", "cord"),
     "foramen": ("foramen_left", "foramen_right"),
@@ -71,6 +71,6 @@ def compartment(name: str) -> Compartment:
     return Compartment(**value("cement.compartments")[name])
 
 
-def route_of() -> dict[int, str]:
+def route_of_code() -> dict[int, str]:
     """Region label to leak route, for the labels that are outside the bone."""
-    return {CODES[region]: route for route, regions in ROUTES.items() for region in regions}
+    return {CODES[region]: route for route, regions in LEAK_REGIONS.items() for region in regions}

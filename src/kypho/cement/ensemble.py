@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import norm, qmc, rankdata
 
 from kypho.cement.bone import BoneField
-from kypho.cement.compartments import CODES, INSIDE, ROUTES
+from kypho.cement.compartments import CODES, INSIDE, LEAK_REGIONS
 from kypho.cement.inject import inject
 from kypho.cement.outcome import first_crossing
 from kypho.cement.rheology import Cement
@@ -283,15 +283,15 @@ def _summary(members: tuple[Member, ...], seed: int, volume_ml: float) -> Ensemb
     volumes = np.linspace(0, volume_ml, 61)
     leak = {
         route: np.array([[m.leaks(route, v, threshold) for v in volumes] for m in members])
-        for route in ROUTES
+        for route in LEAK_REGIONS
     }
     leak["canal"] = leak["canal_epidural"] | leak["canal_intradural"]
-    leak["any"] = np.any([leak[route] for route in ROUTES], axis=0)
+    leak["any"] = np.any([leak[route] for route in LEAK_REGIONS], axis=0)
     p = {route: hits.mean(axis=0) for route, hits in leak.items()}
     unsafe = np.nonzero(p["canal"] >= limit)[0]
     safe = volumes[-1] if len(unsafe) == 0 else volumes[max(unsafe[0] - 1, 0)]
     first: dict[str, tuple[float, float, float] | None] = {}
-    for route in ROUTES:
+    for route in LEAK_REGIONS:
         found = [first_crossing(m.injected_ml, m.leaked_ml[route], threshold) for m in members]
         known = [v for v in found if v is not None]
         first[route] = _quantiles(known) if known else None
@@ -304,7 +304,9 @@ def _summary(members: tuple[Member, ...], seed: int, volume_ml: float) -> Ensemb
         safe_volume_ml=float(safe),
         safe_probability=limit,
         first_leak_ml=first,
-        leaked_ml={route: _quantiles([m.leak_ml(route, volume_ml) for m in members]) for route in ROUTES},
+        leaked_ml={
+            route: _quantiles([m.leak_ml(route, volume_ml) for m in members]) for route in LEAK_REGIONS
+        },
         fill_fraction=_quantiles([m.fill_fraction for m in members]),
         left_fraction=_quantiles([m.left_fraction for m in members]),
         peak_kpa=_quantiles([m.peak_kpa for m in members]),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kypho.cement import multigrid
 from kypho.cement.bone import BoneField
-from kypho.cement.compartments import ROUTES, route_of
+from kypho.cement.compartments import LEAK_REGIONS, route_of_code
 from kypho.cement.cure import kinetics, syringe_conversion
 from kypho.cement.heat import advance_heat
 from kypho.cement.marrow import displaced
@@ -284,8 +284,8 @@ class _Injection:
     def _record(self, flow: _Flow) -> None:
         held = self.saturation * self.medium.pore_m3
         per_region = np.bincount(self.bone.region.ravel(), weights=held.ravel(), minlength=256) + self.lost_m3
-        leaked = dict.fromkeys(ROUTES, 0.0)
-        for code, route in route_of().items():
+        leaked = dict.fromkeys(LEAK_REGIONS, 0.0)
+        for code, route in route_of_code().items():
             leaked[route] += float(per_region[code]) * 1e6
         error = abs(float(held.sum() + self.lost_m3.sum()) - self.injected_m3) / self.injected_m3
         self.history.record(

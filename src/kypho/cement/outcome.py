@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kypho.cement.bone import BoneField
-from kypho.cement.compartments import INSIDE, ROUTES
+from kypho.cement.compartments import INSIDE, LEAK_REGIONS
 from kypho.cement.thermal import ThermalBox
 from kypho.evidence import value
 from kypho.space import Grid, Volume
@@ -156,11 +156,11 @@ def finish(
         stalled, timings_s, iterations: as in `Rehearsal`.
     """
     rows = np.array(history.rows).reshape(-1, 4)
-    leaked = {route: np.array([row[route] for row in history.leaked]) for route in ROUTES}
+    leaked = {route: np.array([row[route] for row in history.leaked]) for route in LEAK_REGIONS}
     threshold = value("cement.leak_threshold_ml")
 
     def crossing(column: int) -> dict[str, float | None]:
-        return {route: first_crossing(rows[:, column], leaked[route], threshold) for route in ROUTES}
+        return {route: first_crossing(rows[:, column], leaked[route], threshold) for route in LEAK_REGIONS}
 
     def at_sites(what: NDArray[np.float64]) -> dict[str, float]:
         return {name: float(what[mask].max()) for name, mask in history.coarse_sites.items() if mask.any()}
@@ -176,7 +176,7 @@ def finish(
         leaked_ml=leaked,
         first_leak_ml=crossing(1),
         first_leak_s=crossing(0),
-        first_leak_kpa={r: _at(rows, crossing(1)[r]) for r in ROUTES},
+        first_leak_kpa={r: _at(rows, crossing(1)[r]) for r in LEAK_REGIONS},
         cement=Volume(array=fraction, grid=bone.grid, unit="1"),
         peak=_fine(heat, state.peak_c, bone.grid) if heat and state else None,
         pressure=Volume(array=pressure_kpa, grid=bone.grid, unit="kPa"),

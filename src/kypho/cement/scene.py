@@ -11,11 +11,11 @@ from kypho.anatomy import CANAL, Vertebra
 from kypho.evidence import value
 from kypho.space import Grid, Volume, resample
 
-__all__ = ["Scene", "scene_of"]
+__all__ = ["CellScene", "scene_of"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Scene:
+class CellScene:
     """The vertebra on the field's grid.
 
     `x`, `y`, `z` are local left, posterior, superior coordinates that broadcast to the grid; `depth` is the
@@ -48,13 +48,13 @@ class Scene:
         return np.asarray(resample(numbers, self.grid).array).astype(bool)
 
 
-def scene_of(vertebra: Vertebra, grid_mm: float) -> Scene:
+def scene_of(vertebra: Vertebra, grid_mm: float) -> CellScene:
     """The scene with cells of this size, axes along the vertebra's own."""
     grid = _box(vertebra, grid_mm)
     first = vertebra.frame.to_local(grid.origin_mm)
     x, y, z = (first[n] + np.arange(grid.shape[2 - n]) * grid_mm for n in range(3))
     part = np.asarray(resample(vertebra.regions, grid).array).astype(np.uint8)
-    return Scene(
+    return CellScene(
         vertebra=vertebra,
         grid=grid,
         x=x[None, None, :],

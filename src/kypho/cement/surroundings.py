@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from kypho.anatomy import BODY
 from kypho.cement.compartments import CODES
-from kypho.cement.scene import Scene
+from kypho.cement.scene import CellScene
 from kypho.evidence import value
 
 __all__ = ["basivertebral", "segmental_veins", "surroundings"]
 
 
-def surroundings(scene: Scene) -> NDArray[np.uint8]:
+def surroundings(scene: CellScene) -> NDArray[np.uint8]:
     """Regions of everything that is not this vertebra's bone."""
     region = np.full(scene.grid.shape, CODES["paravertebral"], np.uint8)
     xy = scene.xy
@@ -44,7 +44,7 @@ def surroundings(scene: Scene) -> NDArray[np.uint8]:
     return region
 
 
-def _cord(scene: Scene) -> NDArray[np.bool_]:
+def _cord(scene: CellScene) -> NDArray[np.bool_]:
     """Cells within the cord's radius of the canal's middle, slice by slice."""
     deep = scene.inside > 0.75 * scene.inside.max()
     out = np.zeros(scene.grid.shape, bool)
@@ -57,7 +57,7 @@ def _cord(scene: Scene) -> NDArray[np.bool_]:
     return np.asarray(out & (scene.inside > least))
 
 
-def basivertebral(scene: Scene) -> NDArray[np.bool_]:
+def basivertebral(scene: CellScene) -> NDArray[np.bool_]:
     """A tapering cleft from the middle of the posterior wall forwards, sized by the body."""
     low, high = scene.vertebra.body_box_mm
     width, depth, height = np.asarray(value("cement.basivertebral_fraction")) * (high - low)
@@ -69,7 +69,7 @@ def basivertebral(scene: Scene) -> NDArray[np.bool_]:
     return np.asarray((into > -2.5) & (into < depth) & (across < taper**2 + 1e-9))
 
 
-def segmental_veins(scene: Scene, bone: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float]:
+def segmental_veins(scene: CellScene, bone: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float]:
     """A straight vein through the lateral cortex on either side at mid-height, and its share of a cell."""
     diameter, length = value("cement.segmental_vein_diameter_mm"), value("cement.vein_length_mm")
     low, high = scene.vertebra.body_box_mm

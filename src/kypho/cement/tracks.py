@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from kypho.cement.compartments import CODES
-from kypho.cement.scene import Scene
+from kypho.cement.scene import CellScene
 from kypho.errors import SettingsError
 from kypho.evidence import value
 
@@ -53,7 +53,11 @@ class Track:
 
 
 def drill(
-    scene: Scene, region: NDArray[np.uint8], bone: NDArray[np.bool_], shell: NDArray[np.bool_], track: Track
+    scene: CellScene,
+    region: NDArray[np.uint8],
+    bone: NDArray[np.bool_],
+    shell: NDArray[np.bool_],
+    track: Track,
 ) -> None:
     """Mark one cannula in `region`: ring, channel, steel, and a breach where it opens the canal's wall."""
     local = scene.vertebra.frame.to_local
@@ -76,7 +80,7 @@ def drill(
 
 
 def _breach(
-    scene: Scene, region: NDArray[np.uint8], wall: NDArray[np.bool_], near: NDArray[np.bool_]
+    scene: CellScene, region: NDArray[np.uint8], wall: NDArray[np.bool_], near: NDArray[np.bool_]
 ) -> None:
     """Open the canal's wall and tear the dura where a cannula passes them."""
     canal = scene.inside > 0

@@ -17,7 +17,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter, maximum_filter
 from kypho.anatomy import BODY, LEFT_PEDICLE, RIGHT_PEDICLE, Vertebra
 from kypho.cement.bone import BoneField, bone_volume_fraction, drain_of, permeability
 from kypho.cement.compartments import CODES, compartment
-from kypho.cement.scene import Scene, scene_of
+from kypho.cement.scene import CellScene, scene_of
 from kypho.cement.surroundings import basivertebral, segmental_veins, surroundings
 from kypho.cement.tracks import Track, drill
 from kypho.errors import NotFiniteError
@@ -85,18 +85,18 @@ def vertebra_field(
     return replace(field, sites=_sites(scene, region))
 
 
-def _shell(scene: Scene, bone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _shell(scene: CellScene, bone: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The layer of bone cells under the surface, tight along faces at any cell size."""
     thick = max(value("cement.shell_mm"), 1.2 * scene.spacing_mm)
     return np.asarray(bone & ((scene.depth < thick) | binary_dilation(~bone)))
 
 
-def _at_endplate(scene: Scene) -> NDArray[np.bool_]:
+def _at_endplate(scene: CellScene) -> NDArray[np.bool_]:
     upper, lower = scene.vertebra.superior.z_mm(scene.xy), scene.vertebra.inferior.z_mm(scene.xy)
     return np.asarray((scene.z > upper - 3.0) | (scene.z < lower + 3.0))
 
 
-def _destroyed(scene: Scene, shell: NDArray[np.bool_], defects: Volume | None) -> NDArray[np.bool_]:
+def _destroyed(scene: CellScene, shell: NDArray[np.bool_], defects: Volume | None) -> NDArray[np.bool_]:
     """Shell cells around which no cell of the shell is as dense as cortex or sound cancellous bone."""
     size = 2 * max(round(1.5 / scene.spacing_mm), 1) + 1
     densest = maximum_filter(np.where(scene.depth > -1.0, scene.hu, -1000.0), size=size)
@@ -106,7 +106,7 @@ def _destroyed(scene: Scene, shell: NDArray[np.bool_], defects: Volume | None) -
     return broken
 
 
-def _materials(scene: Scene, region: NDArray[np.uint8], vein_share: float) -> BoneField:
+def _materials(scene: CellScene, region: NDArray[np.uint8], vein_share: float) -> BoneField:
     """Permeability, porosity, drainage and pressure of every cell from its region."""
     smooth = gaussian_filter(scene.hu, value("cement.hu_smoothing_mm") / scene.spacing_mm)
     bvtv = bone_volume_fraction(smooth)
@@ -162,7 +162,7 @@ def _materials(scene: Scene, region: NDArray[np.uint8], vein_share: float) -> Bo
     )
 
 
-def _sites(scene: Scene, region: NDArray[np.uint8]) -> dict[str, NDArray[np.bool_]]:
+def _sites(scene: CellScene, region: NDArray[np.uint8]) -> dict[str, NDArray[np.bool_]]:
     """Where the temperature is watched: names as in rehearsal.json, the places cut by `SITE_*`.
 
     The dura's site is the layer of its sac beside the epidural space; a root's, the foramen beside the canal.

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from kypho.case.rehearsal import RehearsedCase
 from kypho.case.rehearsal_document import ALARMS, RehearsalDocument
-from kypho.cement.compartments import ROUTES
+from kypho.cement.compartments import LEAK_REGIONS
 from kypho.cement.ensemble import CANAL_ROUTES
 from kypho.evidence import record, value
 from kypho.fluoroscopy import Projector
@@ -42,7 +42,7 @@ def render_rehearsal(result: RehearsedCase, document: RehearsalDocument, folder:
         folder / "rehearsal.html",
         doc=document,
         film=film_of(studios[0]),
-        routes=list(ROUTES),
+        routes=list(LEAK_REGIONS),
         figures={name: embed(save_figure(figure, figures / f"{name}.png")) for name, figure in drawn.items()},
         synthetic=(result.ct is not None and result.ct.synthetic)
         or any("synthetic" in note.lower() for note in result.notes),
@@ -111,7 +111,7 @@ def _leak_figure(result: RehearsedCase) -> Figure:
         axes[2].set_axis_off()
     else:
         e = result.ensemble
-        for route in ROUTES:
+        for route in LEAK_REGIONS:
             axes[2].plot(e.volume_ml, 100 * e.p_leak[route], **_line(route))
         axes[2].axhline(100 * e.safe_probability, color="0.5", lw=0.8, ls=":")
         axes[2].set_ylim(-2, 102)
@@ -125,7 +125,7 @@ def _line(route: str) -> dict[str, Any]:
     """How a route's curve is drawn: by colour and by dashes, the canal's in full."""
     return {
         "color": COLOURS[route],
-        "ls": "-" if route in CANAL_ROUTES else DASHES[list(ROUTES).index(route) % len(DASHES)],
+        "ls": "-" if route in CANAL_ROUTES else DASHES[list(LEAK_REGIONS).index(route) % len(DASHES)],
         "lw": 2.2 if route in CANAL_ROUTES else 1.6,
         "label": route.replace("_", " "),
     }

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from kypho.case.rehearsal import RehearsedCase, RehearsedScenario
-from kypho.cement.compartments import CODES, INSIDE, ROUTES
+from kypho.cement.compartments import CODES, INSIDE, LEAK_REGIONS
 from kypho.cement.ensemble import CANAL_ROUTES
 from kypho.evidence import value
 from kypho.fluoroscopy import Look, Projector, field_shadow, needle_shadow, to_film, true_ap, true_lateral
@@ -37,7 +37,7 @@ COLOURS = {
 }
 """Apart from each other in hue and in lightness, and from the cement's yellow."""
 CEMENT, STEEL = "#f2a541", "#8a939c"
-BODY = (*INSIDE, "cortex", "endplate", "posterior_elements", "cannula")
+BONY = (*INSIDE, "cortex", "endplate", "posterior_elements", "cannula")
 
 
 class Studio:
@@ -65,12 +65,13 @@ class Studio:
             self.patient[name] = patient
         self.hu = np.asarray(resample(result.vertebra.hu, self.grid, outside=0.0).array)
         self.canal = np.isin(
-            done.bone.region, [CODES[name] for route in CANAL_ROUTES for name in ROUTES[route]]
+            done.bone.region, [CODES[name] for route in CANAL_ROUTES for name in LEAK_REGIONS[route]]
         )
-        self.solid = SolidView(done.bone.mask(*BODY))
+        self.solid = SolidView(done.bone.mask(*BONY))
         self.steel = done.bone.mask("cannula")
         self.routes = {
-            route: np.isin(done.bone.region, [CODES[r] for r in regions]) for route, regions in ROUTES.items()
+            route: np.isin(done.bone.region, [CODES[r] for r in regions])
+            for route, regions in LEAK_REGIONS.items()
         }
 
     @property

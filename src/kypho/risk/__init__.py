@@ -3,11 +3,11 @@
 from kypho.risk.inputs import RiskInputs, RiskSettings
 from kypho.risk.leak import Estimate, any_leak, in_words
 from kypho.risk.model import NOT_CLAIMED, LeakRisk, assess_risk
-from kypho.risk.routes import ROUTES, RouteRisk, route_risk
+from kypho.risk.routes import RISK_ROUTES, RouteRisk, route_risk
 
 __all__ = [
     "NOT_CLAIMED",
-    "ROUTES",
+    "RISK_ROUTES",
     "Estimate",
     "LeakRisk",
     "RiskInputs",

@@ -13,9 +13,9 @@ from kypho.risk.leak import interval_of
 from kypho.risk.logodds import exposure_patterns, intercept_for
 from kypho.risk.metastasis import pufhs_points, pufhs_probability
 
-__all__ = ["ROUTES", "RouteRisk", "route_risk"]
+__all__ = ["RISK_ROUTES", "RouteRisk", "route_risk"]
 
-ROUTES = ("venous", "intradiscal", "paravertebral", "spinal_canal", "embolism")
+RISK_ROUTES = ("venous", "intradiscal", "paravertebral", "spinal_canal", "embolism")
 
 CLEFT_UNKNOWN = "cleft unknown: the range covers both cases"
 VERTEBROPLASTY = "base rate from vertebroplasty; no rate by route after kyphoplasty on CT was read"
@@ -26,7 +26,7 @@ class RouteRisk:
     """One route.
 
     Attributes:
-        route: see `ROUTES`.
+        route: see `RISK_ROUTES`.
         probability: None where the evidence supports no probability for this vertebra.
         low, high: interval, or the range of the published rates where there is no probability.
         base: the published rate started from.
@@ -51,7 +51,7 @@ class RouteRisk:
 
 
 def route_risk(inputs: RiskInputs, settings: RiskSettings | None = None) -> tuple[RouteRisk, ...]:
-    """Every route, in the order of `ROUTES`."""
+    """Every route, in the order of `RISK_ROUTES`."""
     settings = settings or RiskSettings()
     venous = _venous_metastasis(inputs) if inputs.population == "metastasis" else _venous(inputs, settings)
     return (

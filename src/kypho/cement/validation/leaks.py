@@ -165,7 +165,7 @@ def _phantom_vertebra(spacing_mm: float = 1.5) -> BoneField:
     )
 
 
-ROUTES = {
+RATIOS = {
     "any": (0.2, 0.6, "meta-analysis RR 0.38 (0.29-0.51)"),
     "venous": (0.20, 0.85, "Anselmetti 2008 RR 0.20, meta-analysis 0.54 (0.35-0.85)"),
     "canal": (0.19, 1.23, "meta-analysis, intraspinal, RR 0.48 (0.19-1.23)"),
@@ -187,7 +187,7 @@ def clinic(members: int = 32, spacing_mm: float = 1.5) -> list[Check]:
         for name in ("low", "high")
     )
     rows = []
-    for route, (low, high, source) in ROUTES.items():
+    for route, (low, high, source) in RATIOS.items():
         p = thin[route].value, thick[route].value
         rows.append(
             within(
