@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import cc3d
@@ -12,6 +12,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 
 from kypho.anatomy import Vertebra
 from kypho.evidence import interval, value
+from kypho.fracture.fluid import fluid_patch
 
 __all__ = ["Cancellous", "Cavity", "cancellous", "cavities", "foreign_ml", "surrounding_hu"]
 
@@ -43,6 +44,7 @@ class Cavity:
         to_surface_mm: least depth below the vertebra's surface.
         to_wall_mm: least distance in front of the posterior wall.
         mask: the cavity on the vertebra's local grid.
+        contrast_hu: to the shell around it, for fluid found by its shape in thin bone; None otherwise.
     """
 
     content: Literal["gas", "fluid", "soft"]
@@ -53,6 +55,7 @@ class Cavity:
     to_surface_mm: float
     to_wall_mm: float
     mask: NDArray[np.bool_] = field(repr=False)
+    contrast_hu: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +132,8 @@ def cavities(vertebra: Vertebra, bone_hu: float) -> tuple[Cavity, ...]:
         out.append(_cavity(vertebra, piece, core, smooth, bone_hu, "gas"))
     limit = min(value("fracture.lytic.core_hu"), bone_hu - value("fracture.cleft.contrast_hu"))
     fluid_high = interval("fracture.cleft.fluid_hu")[1]
+    near_gas = gaussian_filter(taken.astype(np.float32), 3) > 0.02
     if limit >= value("fracture.cleft.floor_hu"):
-        near_gas = gaussian_filter(taken.astype(np.float32), 3) > 0.02
         deep = _inside(vertebra, INNER_MM) & ~near_gas
         for piece, core in _pieces(vertebra, smooth, deep, limit, bone_hu):
             mean = float(smooth[core].mean())
@@ -138,7 +141,22 @@ def cavities(vertebra: Vertebra, bone_hu: float) -> tuple[Cavity, ...]:
                 out.append(_cavity(vertebra, piece, core, smooth, bone_hu, "fluid"))
             elif bone_hu - mean >= value("fracture.lytic.contrast_hu"):
                 out.append(_cavity(vertebra, piece, core, smooth, bone_hu, "soft"))
+    out = _with_patch(vertebra, out, near_gas, bone_hu)
     return tuple(sorted(out, key=lambda c: -c.volume_ml))
+
+
+def _with_patch(vertebra: Vertebra, found: list[Cavity], near_gas: NDArray, bone_hu: float) -> list[Cavity]:
+    """The cavities with, in thin bone, the fluid that stands out by its shape in place of what it lies in."""
+    if not value("fracture.cleft.marrow_hu") <= bone_hu < value("fracture.cleft.bone_hu"):
+        return found
+    patch = fluid_patch(vertebra, near_gas)
+    if patch is None or patch.contrast_hu < value("fracture.cleft.patch_hu"):
+        return found
+    smooth = np.full_like(vertebra.hu.array, patch.mean_hu)
+    cavity = _cavity(vertebra, patch.mask, patch.mask, smooth, bone_hu, "fluid")
+    cavity = replace(cavity, volume_ml=patch.volume_ml, contrast_hu=patch.contrast_hu)
+    rest = [c for c in found if c.content == "gas" or not (c.mask & patch.mask).any()]
+    return [cavity, *rest]
 
 
 def _pieces(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from kypho.evidence import interval, value
 from kypho.fracture.cavity import Cavity
 from kypho.fracture.findings import Finding, unknown
@@ -11,6 +13,7 @@ __all__ = ["cavity_findings"]
 SURFACE_MM = 1.5  # numerics: about a cortex and its blur
 NEAR_WALL_MM = 2.0  # numerics: said in words only
 CORTEX_MM = 2.5  # numerics: the soft core of a cavity at the cortex ends under its blur
+PATCH_NOISE = 0.25  # a patch averages over some twenty times what smoothing does; noise falls with its root
 FLAT = 0.6  # height over width; a cleft lies between endplates, a tumour is as tall as it is wide
 
 
@@ -26,7 +29,13 @@ def cavity_findings(
         noise_hu: standard deviation of the noise, smoothed as the cavities are.
     """
     noise_id = "fracture.cleft.noise_multiple"
-    cleft_ids = ("fracture.cleft.gas_hu", "fracture.cleft.fluid_hu", "fracture.cleft.bone_hu", noise_id)
+    cleft_ids = (
+        "fracture.cleft.gas_hu",
+        "fracture.cleft.fluid_hu",
+        "fracture.cleft.bone_hu",
+        "fracture.cleft.patch_hu",
+        noise_id,
+    )
     lytic_ids = ("fracture.lytic.core_hu", "fracture.lytic.bone_hu", noise_id)
     if blocked or bone_hu is None:
         why = blocked or "no cancellous bone to compare with"
@@ -37,17 +46,27 @@ def cavity_findings(
     told_hu = bone_hu - value(noise_id) * noise_hu
     noisy = ""
     seen = [c for c in holes if c.volume_ml >= value("fracture.cleft.smallest_ml")]
-    large = [c for c in seen if c.mean_hu <= told_hu]
+    large = [c for c in seen if _told(c, told_hu, noise_hu)]
     if told_hu < interval("fracture.cleft.fluid_hu")[1] or len(large) < len(seen):
         noisy = f"noise of {noise_hu:.0f} HU (after smoothing) hides or feigns cavities without gas: see MRI"
     gas = [c for c in large if c.content == "gas"]
     fluid = [c for c in large if c.content == "fluid"]
     soft = [c for c in large if c.content == "soft" and c.volume_ml >= value("fracture.lytic.smallest_ml")]
     flat = [c for c in soft if c.flatness < FLAT]
-    doubt = _doubt(bone_hu, fluid, flat) or ("" if fluid else noisy)
-    clefts = gas if doubt else gas + fluid
+    dense = bone_hu >= value("fracture.cleft.bone_hu")
+    sure = [c for c in fluid if dense or c.contrast_hu is not None]
+    doubt = "" if sure else _doubt(bone_hu, fluid, flat) or noisy
+    clefts = gas + sure
     round_ones = [c for c in soft if c not in flat]
     return _cleft(clefts, bone_hu, doubt, cleft_ids), _lytic(round_ones, bone_hu, flat, noisy, lytic_ids)
+
+
+def _told(cavity: Cavity, told_hu: float, noise_hu: float) -> bool:
+    """Whether noise does not explain a cavity; a patch averages much of the noise away."""
+    if cavity.contrast_hu is None:
+        return cavity.mean_hu <= told_hu
+    noise = value("fracture.cleft.noise_multiple") * noise_hu * PATCH_NOISE
+    return cavity.contrast_hu >= np.hypot(value("fracture.cleft.patch_hu"), noise)
 
 
 def _doubt(bone_hu: float, fluid: list[Cavity], flat: list[Cavity]) -> str:
