@@ -107,10 +107,14 @@ def cortex_figure(result: Assessment) -> Figure:
     shown = thick.imshow(wall.thickness_mm, origin="lower", extent=extent, cmap="cividis", vmin=0, vmax=4)
     _frame(thick, wall)
     thick.set_title("extent of dense bone", fontsize=8)
-    figure.colorbar(shown, ax=thick, shrink=0.8).set_label("mm, upper bound", fontsize=7)
+    depth = figure.colorbar(shown, ax=thick, shrink=0.8)
+    depth.set_label("mm, upper bound", fontsize=8)
+    depth.ax.tick_params(labelsize=7)
     if image is not None:
-        bar = figure.colorbar(image, ax=space, shrink=0.7, location="left")
-        bar.set_label("density left (1: the wall's median,\n0: soft tissue)", fontsize=7)
+        # The layout knows nothing of the z axis's label, which stands between bar and cube.
+        bar = figure.colorbar(image, ax=space, shrink=0.7, location="left", pad=0.1)
+        bar.set_label("density left (1: the wall's median,\n0: soft tissue)", fontsize=8)
+        bar.ax.tick_params(labelsize=7)
     return figure
 
 
@@ -128,7 +132,7 @@ def _frame(axes: Axes, wall: Wall) -> None:
     if rows.any():
         axes.set_xlim(wall.across_mm[columns].min() - 2, wall.across_mm[columns].max() + 2)
         axes.set_ylim(wall.up_mm[rows].min() - 2, wall.up_mm[rows].max() + 2)
-    axes.tick_params(labelsize=6)
+    axes.tick_params(labelsize=7)
     along = "back" if wall.name in ("left", "right") else "patient's left"
     axes.set_xlabel(f"mm towards the {along}", fontsize=7)
 
@@ -147,7 +151,7 @@ def _in_space(axes, result: Assessment, colours) -> None:  # type: ignore[no-unt
     axes.set_xlabel("left", fontsize=7)
     axes.set_ylabel("posterior", fontsize=7)
     axes.set_zlabel("superior", fontsize=7)
-    axes.tick_params(labelsize=6)
+    axes.tick_params(labelsize=7)
     axes.set_box_aspect((1.4, 1.2, 1.0), zoom=1.15)
     axes.view_init(elev=18, azim=55)
     axes.set_title("in space, seen from behind and the left", fontsize=8)

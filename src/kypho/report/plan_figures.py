@@ -112,7 +112,7 @@ def steps_figure(result: PlanResult, needle: Needle, acceptable: bool) -> Figure
     projector = Projector(result.ct.volume)
     frame = result.vertebra.frame
     steps = _steps(needle)
-    figure = Figure(figsize=(13.0, 5.9), layout="constrained")
+    figure = Figure(figsize=(10.0, 4.8), layout="constrained")
     axes = figure.subplots(2, len(steps) + 1)
     for row, (name, carm) in enumerate((("True AP", true_ap(frame)), ("True lateral", true_lateral(frame)))):
         patient = projector.trace(carm)
