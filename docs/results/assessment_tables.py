@@ -150,9 +150,12 @@ def _pushed_states(rows: list[Row], least_mm: float) -> str:
 
 
 def _pushes_inside(rows: list[Row]) -> str:
-    stated = {r["findings"]["retropulsion"][3] for r in rows} - {None}
+    pushed = [r for r in rows if r["truth"]["retropulsion_mm"] > 0]
+    stated = [
+        r["findings"]["retropulsion"][3] for r in pushed if r["findings"]["retropulsion"][1] is not None
+    ]
     off = np.abs(_pushes(rows))
-    return _percent(int(np.sum(off <= max(stated, default=0.0))), len(off))
+    return _percent(int(np.sum(off <= stated)), len(off))
 
 
 def _false(rows: list[Row], factor: str) -> str:

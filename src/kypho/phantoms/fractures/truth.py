@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from kypho.anatomy import Vertebra
 from kypho.phantoms.fractures.paint import REACH_MM, Painter
-from kypho.phantoms.fractures.spec import FractureSpec, WallDefect
-from kypho.phantoms.fractures.warp import BodyShape, remaining_height
+from kypho.phantoms.fractures.spec import FractureSpec, Retropulsion, WallDefect
+from kypho.phantoms.fractures.warp import BodyShape, remaining_height, retropulsion_source
 from kypho.space import sample_at
 
-__all__ = ["truth_of", "wall_area_mm2"]
+__all__ = ["truth_of", "wall_area_mm2", "wall_push_mm"]
 
 TRUTH_SCHEMA = "kypho.virtual_fracture/1"
 SYNTHETIC = "SYNTHETIC: a virtual fracture on a real CT; no patient has this spine"
@@ -27,6 +27,9 @@ LEAST_HEIGHT_MM = 7.0
 RAY_MM = 0.4
 """Rays through a wall are this far apart, and so are the points along them."""
 
+PEAK_MM2 = 30.0
+"""The greatest push of the wall lies within this area about the place drawn."""
+
 BEHIND_MM = 2.0
 """The canal must lie this far behind a surface for it to be posterior wall rather than pedicle."""
 
@@ -37,7 +40,8 @@ def truth_of(
     """The truth of a fracture made with `spec`; `measured` has the painted volumes in mm3 by name.
 
     A wall defect has two areas: `drawn_mm2`, the whole disc of the spec, and `area_mm2`, the part of the
-    disc under which there was wall to open (not disc space, not pedicle), both after the collapse.
+    disc under which there was wall to open (not disc space, not pedicle), both after the collapse. The
+    retropulsion is the greatest way that a point of the wall itself was pushed.
     """
     depth = shape.back_mm - shape.front_mm
     sites = {
@@ -68,7 +72,7 @@ def truth_of(
             }
             for d in spec.walls
         ],
-        "retropulsion_mm": spec.retropulsion.depth_mm if spec.retropulsion else 0.0,
+        "retropulsion_mm": wall_push_mm(vertebra, shape, spec.retropulsion) if spec.retropulsion else 0.0,
         "cleft_ml": measured.get("cleft", 0.0) / 1000,
         "lesion_ml": measured.get("lesion", 0.0) / 1000,
         "schmorl_ml": measured.get("schmorl", 0.0) / 1000,
@@ -98,6 +102,29 @@ def wall_area_mm2(vertebra: Vertebra, shape: BodyShape, defect: WallDefect) -> f
         behind = vertebra.frame.to_world(flat + BEHIND_MM * outward)
         leaves &= (sample_at(vertebra.canal_mm, behind, outside=-99.0).reshape(rays) > 0)[:, 1:]
     return float(leaves.any(axis=1).sum() * RAY_MM**2)
+
+
+def wall_push_mm(vertebra: Vertebra, shape: BodyShape, retropulsion: Retropulsion) -> float:
+    """Greatest way in mm that the intact wall's surface moves back.
+
+    The push is drawn at the wall's fitted curve and dies out before and behind it; the wall itself strays
+    from the curve, so it moves a little less than drawn.
+    """
+    peak = WallDefect(wall="posterior", area_mm2=PEAK_MM2, up=retropulsion.up)
+    points, _ = _rays(vertebra, shape, peak)
+    flat = points.reshape(-1, 3)
+    rays = points.shape[:2]
+    bone = sample_at(vertebra.bone_mm, vertebra.frame.to_world(flat), outside=-99.0).reshape(rays)
+    fitted = vertebra.wall.y_mm(flat[:, 2])
+    source = retropulsion_source(shape, retropulsion, fitted, flat)[:, 1].reshape(rays)
+    along = points[..., 1]
+    pushes = [0.0]
+    for ray in np.nonzero((bone[:, 0] > 0) & (bone[:, -1] <= 0))[0]:
+        at = int(np.argmax(bone[ray] <= 0))
+        inner, outer = bone[ray, at - 1 : at + 1]
+        surface = along[ray, at - 1] + inner / (inner - outer) * (along[ray, at] - along[ray, at - 1])
+        pushes.append(float(np.interp(surface, source[ray], along[ray]) - surface))
+    return max(pushes)
 
 
 def _rays(
