@@ -69,6 +69,14 @@ def test_plan_json_follows_its_schema(planned, tmp_path):
     validate(json.loads((planned[1] / "plan.json").read_text()), schema)
 
 
+def test_both_documents_give_the_body_one_volume(planned):
+    """The same model, so the same number; a microlitre is rounding."""
+    plan, assessment = (
+        json.loads((planned[1] / name).read_text()) for name in ("plan.json", "assessment.json")
+    )
+    assert plan["vertebra"]["body_volume_ml"] == pytest.approx(assessment["body_volume_ml"], abs=1e-3)
+
+
 def test_the_case_folder_is_complete(planned):
     _, case = planned
     present = {p.relative_to(case).as_posix() for p in case.rglob("*") if p.is_file()}
