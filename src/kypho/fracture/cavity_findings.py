@@ -55,7 +55,7 @@ def cavity_findings(
     flat = [c for c in soft if c.flatness < FLAT]
     dense = bone_hu >= value("fracture.cleft.bone_hu")
     sure = [c for c in fluid if dense or c.contrast_hu is not None]
-    doubt = "" if sure else _doubt(bone_hu, fluid, flat) or noisy
+    doubt = "" if sure else _doubt(bone_hu, fluid, soft) or noisy
     clefts = gas + sure
     round_ones = [c for c in soft if c not in flat]
     return _cleft(clefts, bone_hu, doubt, cleft_ids), _lytic(round_ones, bone_hu, flat, noisy, lytic_ids)
@@ -69,13 +69,13 @@ def _told(cavity: Cavity, told_hu: float, noise_hu: float) -> bool:
     return cavity.contrast_hu >= np.hypot(value("fracture.cleft.patch_hu"), noise)
 
 
-def _doubt(bone_hu: float, fluid: list[Cavity], flat: list[Cavity]) -> str:
+def _doubt(bone_hu: float, fluid: list[Cavity], soft: list[Cavity]) -> str:
     """Why fluid can be neither seen nor excluded; empty where it can."""
     if bone_hu < value("fracture.cleft.bone_hu"):
         seen = f" ({fluid[0].volume_ml:.1f} mL of {fluid[0].mean_hu:.0f} HU are seen)" if fluid else ""
         return f"in bone of {bone_hu:.0f} HU fluid cannot be told from marrow{seen}: see MRI"
-    if flat and not fluid:
-        return f"a flat cavity of {flat[0].mean_hu:.0f} HU may be fluid blurred with bone: see MRI"
+    if soft and not fluid:
+        return f"a cavity of {soft[0].mean_hu:.0f} HU may be fluid blurred with bone: see MRI"
     return ""
 
 
