@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kypho.anatomy import Labels
+from kypho.errors import LevelIncompleteError
+from kypho.fracture.assess import _require_agreement
 from kypho.fracture.columns import Columns, level_columns
 from kypho.fracture.endplates import deepest_pit
 from kypho.fracture.heights import SITES, Heights, body_heights, cobb_deg
 from kypho.fracture.loss import Reference, genant, height_loss
-from kypho.fracture.neighbours import looks_broken
+from kypho.fracture.neighbours import Neighbours, looks_broken
 from kypho.space import Frame, Grid, Volume, rotation_about
 
 UPRIGHT = Frame(origin_mm=np.zeros(3), rotation=np.eye(3))
@@ -212,6 +217,20 @@ def test_heights_do_not_depend_on_how_the_body_lies(axis):
     for site in SITES:
         # A fortieth of the height is half of a voxel of 1 mm.
         assert turned.at(site) == pytest.approx(straight.at(site), abs=0.5), site
+
+
+def test_a_model_that_missed_the_body_is_refused():
+    body = a_body()
+    beside = Neighbours(above=body, below=body, references=(), notes=())
+    _require_agreement(SimpleNamespace(level="T1", frame=UPRIGHT), body, beside)
+    pedicle = replace(body, half_width_mm=body.half_width_mm / 2)
+    with pytest.raises(LevelIncompleteError, match="much narrower"):
+        _require_agreement(SimpleNamespace(level="T1", frame=UPRIGHT), pedicle, beside)
+    turned = SimpleNamespace(
+        level="T1", frame=Frame(origin_mm=np.zeros(3), rotation=rotation_about((0, 0, 1), 80.0))
+    )
+    with pytest.raises(LevelIncompleteError, match="another way"):
+        _require_agreement(turned, body, beside)
 
 
 def test_mirroring_swaps_the_sides():

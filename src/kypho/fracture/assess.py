@@ -30,6 +30,7 @@ from kypho.space import Volume
 
 __all__ = ["Assessment", "assess_level"]
 
+LEAST_WIDTH = 0.65  # a fracture does not narrow a body; levels next to each other differ by far less
 LEAST_AGREEMENT = 0.5  # cosine of 60 degrees, more than any kyphosis turns one level against the next
 
 
@@ -96,7 +97,7 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
     own = level_columns(labels, level, vertebra.frame)
     heights = body_heights(own)
     beside = find_neighbours(labels, vertebra, heights)
-    _require_agreement(vertebra, beside)
+    _require_agreement(vertebra, own, beside)
     notes = beside.notes
     loss = height_loss(heights, beside.references)
     grade = genant(loss)
@@ -146,12 +147,19 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
     )
 
 
-def _require_agreement(vertebra: Vertebra, beside: Neighbours) -> None:
-    """Raise LevelIncompleteError if the model faces another way than all its neighbours do."""
-    near = [columns.frame.posterior for columns in (beside.above, beside.below) if columns is not None]
-    if near and max(float(posterior @ vertebra.frame.posterior) for posterior in near) < LEAST_AGREEMENT:
+def _require_agreement(vertebra: Vertebra, own: Columns, beside: Neighbours) -> None:
+    """Raise LevelIncompleteError if the model faces another way, or is much narrower, than its neighbours."""
+    near = [columns for columns in (beside.above, beside.below) if columns is not None]
+    if not near:
+        return
+    fault = ""
+    if max(float(c.frame.posterior @ vertebra.frame.posterior) for c in near) < LEAST_AGREEMENT:
+        fault = "faces another way than"
+    elif own.half_width_mm < LEAST_WIDTH * min(c.half_width_mm for c in near):
+        fault = "has a body much narrower than"
+    if fault:
         raise LevelIncompleteError(
-            f"the model of {vertebra.level} faces another way than the levels beside it, so its body was "
+            f"the model of {vertebra.level} {fault} the levels beside it, so its body was "
             "not found; check the labels of this level"
         )
 

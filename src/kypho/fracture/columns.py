@@ -31,7 +31,7 @@ REACH_MM = 26.0  # numerics: half the height of the tallest body and its disc
 MARGIN_MM = 8.0  # numerics: room around the label, so that its distance is known on both sides
 SMOOTH_MM = 0.8  # numerics: half of the smoothing width that rounds the corners of a body by a voxel
 LARGEST_WIDTH_MM = 32.0  # numerics: half width of the widest body and a margin
-WAIST_MM = 5.0  # numerics: half height of the slab in which depth and width are read
+WAIST_MM = 5.0  # numerics: half height at most of the slab in which depth and width are read
 MIDLINE_MM = 4.0  # numerics: half width of the strip about the midline, narrower than any canal
 CORE_SHARE = 0.85  # share of the footprint's half axes over which an endplate is one plane; the rim has lips
 WALL_SHARE = 0.4  # share of the height, up and down from the middle, in which the wall is one line
@@ -209,16 +209,21 @@ def _edges(bone: NDArray, z: NDArray, y: NDArray, x: NDArray) -> tuple[float, fl
     The wall stands where it stands over most of its height: a fragment in the canal is not the edge of an
     endplate, and columns through it would make the back of the body seem low.
     """
-    slab = bone[np.abs(z) < WAIST_MM]
     near = np.abs(x) <= MIDLINE_MM
     at, mid = int(np.argmin(np.abs(y))), int(np.argmin(np.abs(x)))
-    backs = _first_exit(bone[_wall_rows(bone[:, at, mid], z)][:, :, near][:, at:], y[at:])
+    wall = _wall_rows(bone[:, at, mid], z)
+    slab = bone[wall & (np.abs(z) < WAIST_MM)]
+    backs = _first_exit(bone[wall][:, :, near][:, at:], y[at:])
     fronts = _first_exit(slab[:, :, near][:, at::-1], -y[at::-1])
     sides = [_first_exit(slab[:, at, None, mid:], x[mid:], axis=-1)]
     sides.append(_first_exit(slab[:, at, None, mid::-1], -x[mid::-1], axis=-1))
     if not all(np.isfinite(found).any() for found in (backs, fronts, np.array(sides))):
         raise LevelIncompleteError("no vertebral body at the frame's origin; check the labels of this level")
-    return -float(np.nanmedian(fronts)), float(np.nanquantile(backs, STANDING)), float(np.nanmedian(sides))
+    return (
+        -float(np.nanmedian(fronts)),
+        float(np.nanquantile(backs, STANDING)),
+        float(np.nanmedian(sides)),
+    )
 
 
 def _wall_rows(column: NDArray, z: NDArray) -> NDArray[np.bool_]:
