@@ -98,10 +98,11 @@ def recipe(number: int) -> tuple[PostopRecipe, float]:
         packing_outside=float(rng.uniform(0.88, 1.0)),
         confusers=confusers,
         scanner=Scanner(
-            fwhm_mm=NATIVE_FWHM_MM * float(rng.uniform(0.92, 1.08)),
+            fwhm_mm=NATIVE_FWHM_MM * float(rng.uniform(1.0, 1.16)),
             photons=float(rng.choice([1e6, 2e6, 4e6])),
             scatter=float(rng.uniform(0.0, 0.03)),
         ),
+        native_fwhm_mm=NATIVE_FWHM_MM,
     )
     return drawn, THICKNESS[(number // len(SLOTS) + number) % len(THICKNESS)]
 

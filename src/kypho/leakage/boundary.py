@@ -2,8 +2,8 @@
 
 A fixed threshold makes dense cement too large: the scanner blurs the edge, and the denser the cement, the
 further out the threshold is crossed. Above 3071 HU the density itself is lost. The boundary is therefore
-fitted for every contrast that the cement may have (`formation`); the edges tell which contrasts are likely,
-since denser cement falls off more steeply at the clipped height. What is left open (contrast, blur, and how
+fitted for every density, in HU, that the cement may have (`formation`); the edges tell which are likely,
+since denser cement falls off more steeply at the clipped height. What is left open (density, blur, and how
 far the clipped slices at both ends are filled) gives the interval.
 """
 
@@ -21,17 +21,16 @@ from kypho.leakage.blur import Blur
 from kypho.leakage.formation import Formation
 from kypho.space import Volume
 
-__all__ = ["Boundary", "Contrast", "Fits", "fit_shapes", "likely_contrast", "settle"]
+__all__ = ["Boundary", "Density", "Fits", "fit_shapes", "likely_density", "settle"]
 
 FINE_Z_MM = 0.6  # numerics: fine layers of a thick slice, half the blur in the plane
-MISFIT_SCALE = 0.05  # numerics: relative rise of the misfit over which a contrast loses its weight
+MISFIT_SCALE = 0.05  # numerics: relative rise of the misfit over which a density loses its weight
 DENSEST_TISSUE_HU = 1500.0  # numerics: no tissue around cement is denser than cortex
-LEAN_PER_MM = 0.15  # numerics: see `_unlean`; measured on ideal blurred ellipsoids
-LEAN_FROM_MM = 0.6  # numerics: as above
+LEAN, LEAN_PER_MM = 0.15, 0.2  # numerics: see `_unlean`
 CORE_VOXELS = 8  # fewer say more of noise than of cement
 PLATEAU_SPREAD = 0.05  # hardened beams make a core this uneven
-SPREAD = (0.1, 0.9)  # numerics: quantiles of the likely contrast that bound the interval
-LEAST_SPREAD = 1.1  # numerics: no contrast is known better than to a tenth
+SPREAD = (0.1, 0.9)  # numerics: quantiles of the likely density that bound the interval
+LEAST_SPREAD = 1.2  # numerics: no density is known to better than a fifth
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +39,7 @@ class Boundary:
 
     Attributes:
         share: cement's share of each fine voxel, shape ``factors * shape of the crop``; the mean of the
-            shapes for every contrast, weighted by how likely it is.
+            shapes for every density, weighted by how likely it is.
         low, high: the same for the smallest and largest shape that fits almost as well.
         factors: fine voxels per CT voxel along (k, j, i).
     """
@@ -53,21 +52,21 @@ class Boundary:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fits:
-    """Shapes of one crop for every contrast tried, with their misfits.
+    """Shapes of one crop for every density tried, with their misfits.
 
     Attributes:
-        contrasts_hu: HU of the cement over its surroundings, ascending.
-        shares: one fine shape per contrast.
-        misfits: misfit per contrast, shape (n,).
-        best: index of the contrast at which the next four were fitted.
+        densities_hu: HU of the cement, ascending.
+        shares: one fine shape per density.
+        misfits: misfit per density, shape (n,).
+        best: index of the density at which the next four were fitted.
         narrow, wide: shapes for the lowest and highest blur.
         least, full: shapes with the clipped end slices filled as little and as much as they may be.
         slice_mm: slice distance.
         factors: fine voxels per CT voxel along (k, j, i).
-        plateau_hu: contrast read from the core of cement that nothing clips; None where clipped or thin.
+        plateau_hu: density read from the core of cement that nothing clips; None where clipped or thin.
     """
 
-    contrasts_hu: tuple[float, ...]
+    densities_hu: tuple[float, ...]
     shares: tuple[NDArray[np.float32], ...]
     misfits: NDArray[np.float64]
     best: int
@@ -81,26 +80,26 @@ class Fits:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Contrast:
-    """What is known of the cement's contrast: weights (summing to one) over a fine scale of HU."""
+class Density:
+    """What is known of the density of the cement: weights (summing to one) over a fine scale of HU."""
 
     hu: NDArray[np.float64]
     weight: NDArray[np.float64]
 
-    def over(self, contrasts_hu: Sequence[float]) -> NDArray[np.float64]:
-        """The weights shared out among a few contrasts, linearly in their logarithm."""
-        return _shared(self.hu, self.weight, contrasts_hu)
+    def over(self, densities_hu: Sequence[float]) -> NDArray[np.float64]:
+        """The weights shared out among a few densities, linearly in their logarithm."""
+        return _shared(self.hu, self.weight, densities_hu)
 
     def at(self, quantile: float) -> float:
         """HU below which this share of the weight lies."""
         return float(np.interp(quantile, np.cumsum(self.weight), self.hu))
 
-    def near(self, contrasts_hu: Sequence[float]) -> tuple[float, ...]:
-        """Those of the contrasts that bracket the likely ones."""
-        nodes = np.asarray(contrasts_hu)
+    def near(self, densities_hu: Sequence[float]) -> tuple[float, ...]:
+        """Those of the densities that bracket the likely ones."""
+        nodes = np.asarray(densities_hu)
         first = max(int(np.searchsorted(nodes, self.at(SPREAD[0]))) - 1, 0)
         last = min(int(np.searchsorted(nodes, self.at(SPREAD[1]))), len(nodes) - 1)
-        return tuple(contrasts_hu[first : max(last, first + 1) + 1])
+        return tuple(densities_hu[first : max(last, first + 1) + 1])
 
 
 def fit_shapes(
@@ -109,29 +108,31 @@ def fit_shapes(
     blur: Blur,
     *,
     saturation_hu: float,
+    bone: NDArray[np.bool_] | None = None,
     judge: NDArray[np.bool_] | None = None,
     coarse: bool = False,
-    contrasts_hu: Sequence[float] | None = None,
-    known: Contrast | None = None,
+    densities_hu: Sequence[float] | None = None,
+    known: Density | None = None,
 ) -> Fits:
-    """Fit the cement's shape in a crop for every contrast that the cement may have.
+    """Fit the cement's shape in a crop for every density that the cement may have.
 
     Args:
         ct: the crop, HU.
         cement: voxels of the crop that are more cement than not.
         blur: the in-plane resolution.
         saturation_hu: value at which the scan is clipped.
+        bone: voxels in bone; by default none.
         judge: voxels whose misfit counts; by default all near the cement.
         coarse: pixel-sized instead of half-pixel voxels in the plane.
-        contrasts_hu: contrasts to try; by default those of `leak.cement_contrast_hu`.
-        known: what other parts of the same cement say; then only the contrasts near it are tried.
+        densities_hu: densities to try; by default those of `leak.cement_hu`.
+        known: what other parts of the same cement say; then only the densities near it are tried.
     """
     plane = 1 if coarse else 2
     hu = np.asarray(ct.array, np.float32)
     around = ndimage.binary_dilation(cement, iterations=2)
     model = Formation(
         hu=hu,
-        background=_background(hu, around),
+        background=_background(hu, around, np.zeros_like(cement) if bone is None else bone),
         clipped=hu >= saturation_hu - 1,
         saturation_hu=saturation_hu,
         factors=(max(1, round(ct.grid.spacing_mm[0] / FINE_Z_MM)), plane, plane),
@@ -139,15 +140,18 @@ def fit_shapes(
         active=ndimage.binary_dilation(around, iterations=1),
         judge=around if judge is None else around & judge,
     )
-    tried = tuple(float(c) for c in (contrasts_hu or value("leak.cement_contrast_hu")))
+    tried = [float(c) for c in (densities_hu or value("leak.cement_hu"))]
     if known is not None:
-        tried = known.near(tried)
-    runs = [model.fit(c, blur.fwhm_mm) for c in tried]
-    misfits = np.array([misfit for _, misfit in runs])
+        tried = list(known.near(tried))
+    runs = {hu: model.fit(hu, blur.fwhm_mm) for hu in tried}
+    if known is None:
+        runs |= {hu: model.fit(hu, blur.fwhm_mm) for hu in _around_best(tried, [m for _, m in runs.values()])}
+    tried = sorted(runs)
+    misfits = np.array([runs[hu][1] for hu in tried])
     best = int(np.argmin(misfits)) if known is None else int(np.argmax(known.over(tried)))
     return Fits(
-        contrasts_hu=tried,
-        shares=tuple(share for share, _ in runs),
+        densities_hu=tuple(tried),
+        shares=tuple(runs[hu][0] for hu in tried),
         misfits=misfits,
         best=best,
         narrow=model.fit(tried[best], blur.low_mm)[0],
@@ -160,52 +164,61 @@ def fit_shapes(
     )
 
 
+def _around_best(tried: list[float], misfits: list[float]) -> list[float]:
+    """Half-way (in the logarithm) to the neighbours of the best density: steps of 10 % where it counts."""
+    best = int(np.argmin(misfits))
+    return [float(np.sqrt(tried[best] * tried[n])) for n in (best - 1, best + 1) if 0 <= n < len(tried)]
+
+
 def _plateau(model: Formation) -> float | None:
-    """Median contrast of the core, two pixels within the half height, if it is not clipped."""
+    """Median HU of the core, two pixels within the half height, if it is not clipped."""
     excess = np.where(model.judge, model.hu - model.background, 0)
     body = excess > excess.max() / 2
     core = ndimage.binary_erosion(body, np.ones((1, 3, 3), bool), iterations=2)
     if (model.clipped & model.judge).any() or np.count_nonzero(core) < CORE_VOXELS:
         return None
-    return float(np.median(np.sort(excess[core])[-CORE_VOXELS:]))
+    return float(np.median(np.sort(model.hu[core])[-CORE_VOXELS:]))
 
 
-def likely_contrast(families: Sequence[Fits]) -> Contrast:
-    """How likely each contrast is, from all crops together.
+def likely_density(families: Sequence[Fits]) -> Density:
+    """How likely each density is, from all crops together, the largest first.
 
-    The cement of one operation is one mixture, so the crops share their contrast; each counts by its own
-    best misfit, so that a crop with a difficult surrounding does not outvote the rest. Where a core is not
-    clipped, it is the contrast, and the edges have no say.
+    The cement of one operation is one mixture, so the crops share its density; each counts by its own best
+    misfit, so that a crop with a difficult surrounding does not outvote the rest. Where the largest crop has
+    a core that is not clipped, that is the density, and the edges have no say.
     """
-    nodes = np.log(families[0].contrasts_hu)
-    scale = np.linspace(nodes[0], nodes[-1], 200)
-    seen = [f.plateau_hu for f in families if f.plateau_hu is not None]
-    if seen:
-        off = np.exp(scale) / np.clip(np.median(seen), *np.exp(nodes[[0, -1]])) - 1
+    ends = np.log([families[0].densities_hu[0], families[0].densities_hu[-1]])
+    scale = np.linspace(ends[0], ends[1], 200)
+    core_hu = families[0].plateau_hu
+    if core_hu is not None:
+        off = np.exp(scale) / np.clip(core_hu, *np.exp(ends)) - 1
         weight = np.exp(-0.5 * (off / PLATEAU_SPREAD) ** 2)
-        return Contrast(hu=np.exp(scale), weight=weight / weight.sum())
-    excess = np.mean([np.interp(scale, nodes, f.misfits / f.misfits.min()) for f in families], axis=0)
+        return Density(hu=np.exp(scale), weight=weight / weight.sum())
+    excess = np.mean(
+        [np.interp(scale, np.log(f.densities_hu), f.misfits / f.misfits.min()) for f in families], axis=0
+    )
     weight = np.exp(-(excess - excess.min()) / MISFIT_SCALE)
-    return Contrast(hu=_unlean(np.exp(scale), families[0]), weight=weight / weight.sum())
+    return Density(hu=_unlean(np.exp(scale), families[0].slice_mm), weight=weight / weight.sum())
 
 
-def _unlean(hu: NDArray[np.float64], fits: Fits) -> NDArray[np.float64]:
-    """Contrast that makes the fit prefer `hu`.
+def _unlean(hu: NDArray[np.float64], slice_mm: float) -> NDArray[np.float64]:
+    """Density of cement that makes the fit prefer `hu`.
 
-    Surfaces that slant through a thick slice are fitted a little too soft, as those of lighter cement are.
-    On ideal ellipsoids of known contrast the preferred one is low by 5 % at 1 mm and by 17 % at 2.5 mm
-    slices where the scale clips half the height, and right where it clips nothing.
+    Where nothing is clipped the fit prefers the true density. Where the scale ends half-way up, only the
+    foot of the edge is left, and surfaces that slant through a slice, a blur read a little too small and
+    outlines taken as filled all make it softer, as lighter cement would: on synthetic scans the preferred
+    density is then low by a fifth at 1 mm slices and by a third at 2.5 mm.
     """
     clipped = np.clip(hu / value("leak.saturation_hu") - 1, 0, 1)
-    return np.asarray(hu * (1 + LEAN_PER_MM * max(fits.slice_mm - LEAN_FROM_MM, 0.0) * clipped))
+    return np.asarray(hu * (1 + (LEAN + LEAN_PER_MM * slice_mm) * clipped))
 
 
 def _shared(
-    hu: NDArray[np.float64], weight: NDArray[np.float64], contrasts_hu: Sequence[float]
+    hu: NDArray[np.float64], weight: NDArray[np.float64], densities_hu: Sequence[float]
 ) -> NDArray[np.float64]:
-    if len(contrasts_hu) == 1:
+    if len(densities_hu) == 1:
         return np.ones(1)
-    nodes = np.log(contrasts_hu)
+    nodes = np.log(densities_hu)
     at = np.interp(np.log(hu), nodes, np.arange(len(nodes)))
     low = np.minimum(at.astype(int), len(nodes) - 2)
     shares = np.zeros(len(nodes))
@@ -214,15 +227,15 @@ def _shared(
     return shares
 
 
-def settle(fits: Fits, contrast: Contrast) -> Boundary:
-    """The boundary of a crop for a likely contrast, with what fits almost as well as its interval."""
-    share = _mixed(fits, contrast.over(fits.contrasts_hu))
-    middle = contrast.at(0.5)
-    dense = max(contrast.at(SPREAD[1]), LEAST_SPREAD * middle)
-    light = min(contrast.at(SPREAD[0]), middle / LEAST_SPREAD)
+def settle(fits: Fits, density: Density) -> Boundary:
+    """The boundary of a crop for a likely density, with what fits almost as well as its interval."""
+    share = _mixed(fits, density.over(fits.densities_hu))
+    middle = density.at(0.5)
+    dense = max(density.at(SPREAD[1]), LEAST_SPREAD * middle)
+    light = min(density.at(SPREAD[0]), middle / LEAST_SPREAD)
     low, high = share, share
     for hu in (dense, light):
-        other = _mixed(fits, _shared(np.array([hu]), np.ones(1), fits.contrasts_hu))
+        other = _mixed(fits, _shared(np.array([hu]), np.ones(1), fits.densities_hu))
         low, high = np.minimum(low, other), np.maximum(high, other)
     for other in (fits.narrow, fits.wide, fits.least, fits.full):
         change = other - fits.shares[fits.best]
@@ -234,10 +247,19 @@ def _mixed(fits: Fits, weights: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray(sum(w * s for w, s in zip(weights, fits.shares, strict=True) if w > 0), np.float32)
 
 
-def _background(hu: NDArray, around: NDArray) -> NDArray[np.float32]:
-    """HU that would be there without cement: the nearest voxel clear of it, smoothed."""
-    if around.all():
+def _background(hu: NDArray, around: NDArray, bone: NDArray) -> NDArray[np.float32]:
+    """HU that would be there without cement: the nearest clear voxel of the same tissue, smoothed.
+
+    Bone and what lies outside it are filled each from their own, else cement at the wall would be measured
+    against the cortex beside it.
+    """
+    clear = ~ndimage.binary_dilation(around, np.ones((1, 3, 3), bool))
+    if not clear.any():
         return np.full(hu.shape, np.float32(np.median(hu)))
-    nearest = ndimage.distance_transform_edt(around, return_distances=False, return_indices=True)
-    filled = np.minimum(hu[tuple(nearest)], DENSEST_TISSUE_HU)
+    filled = np.array(hu)
+    for tissue in (bone, ~bone):
+        source = clear & tissue if (clear & tissue).any() else clear
+        nearest = ndimage.distance_transform_edt(~source, return_distances=False, return_indices=True)
+        filled[tissue] = hu[tuple(nearest[:, tissue])]
+    filled = np.minimum(filled, DENSEST_TISSUE_HU)
     return np.where(around, ndimage.gaussian_filter(filled, 1.0), hu).astype(np.float32)

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from kypho.evidence import value
 from kypho.leakage.blur import Blur
-from kypho.leakage.boundary import Boundary, Contrast, Fits, fit_shapes, likely_contrast, settle
+from kypho.leakage.boundary import Boundary, Density, Fits, fit_shapes, likely_density, settle
 from kypho.leakage.formation import refine, repeat
 from kypho.leakage.scene import Scene
 from kypho.leakage.segment import Segmentation
@@ -20,7 +20,7 @@ __all__ = ["Interval", "Measured", "MeasuredPart", "measure", "split"]
 
 ROOM_MM = 3.0  # numerics: room around a part for the blur of its edges
 LARGE_ML = 4.0  # numerics: with its blurred border; beyond it half a pixel at the surface is below 3 %
-FITTED_FULLY = 2  # numerics: the largest parts decide on the contrast, the others follow it
+FITTED_FULLY = 2  # numerics: the largest parts decide on the density, the others follow it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,14 +96,14 @@ def split(scene: Scene, cement: NDArray[np.bool_]) -> NDArray[np.uint16]:
 def measure(scene: Scene, segmentation: Segmentation, blur: Blur) -> Measured:
     """Fit every part's boundary and measure it.
 
-    The largest parts are fitted for every contrast; the contrast they agree on serves the others.
+    The largest parts are fitted for every density; the density they agree on serves the others.
     """
     numbers = split(scene, segmentation.cement)
     count = int(numbers.max())
     boxes = ndimage.find_objects(numbers)
     top = segmentation.limits.saturation_hu
     families: list[Fits] = []
-    contrast: Contrast | None = None
+    density: Density | None = None
     crops = {}
     for number in range(2, count + 1):
         box = _roomy(boxes[number - 1], scene)
@@ -115,20 +115,21 @@ def measure(scene: Scene, segmentation: Segmentation, blur: Blur) -> Measured:
                 segmentation.cement[box],
                 blur,
                 saturation_hu=top,
+                bone=_bone(scene, box),
                 judge=near & (scene.bone_mm[box] < 0.3),
                 coarse=bool(np.count_nonzero(near) * scene.voxel_ml > LARGE_ML),
-                known=contrast,
+                known=density,
             ),
         )
-        if contrast is None:
+        if density is None:
             families.append(crops[number][1])
-            contrast = likely_contrast(families) if len(families) >= FITTED_FULLY else None
-    if families and contrast is None:
-        contrast = likely_contrast(families)
+            density = likely_density(families) if len(families) >= FITTED_FULLY else None
+    if families and density is None:
+        density = likely_density(families)
     parts, areas = [], np.zeros((3, scene.ct.grid.shape[0]))
     for number, (box, fits) in crops.items():
-        assert contrast is not None  # there is a part, so it was fitted
-        part, area = _part(scene, numbers, number, box, settle(fits, contrast))
+        assert density is not None  # there is a part, so it was fitted
+        part, area = _part(scene, numbers, number, box, settle(fits, density))
         parts.append(part)
         areas[:, box[0]] += area
     inside = numbers == 1
@@ -151,6 +152,10 @@ def _roomy(box: tuple[slice, ...], scene: Scene) -> tuple[slice, ...]:
 
 def _crop(scene: Scene, box: tuple[slice, ...]):  # type: ignore[no-untyped-def]
     return scene.ct.crop([s.start for s in box], [s.stop for s in box])
+
+
+def _bone(scene: Scene, box: tuple[slice, ...]) -> NDArray[np.bool_]:
+    return np.asarray((scene.bone_mm[box] > 0) | scene.other_bone[box])
 
 
 def _near(mask: NDArray, scene: Scene) -> NDArray[np.bool_]:
@@ -254,9 +259,10 @@ def _inside_volume(
         blur,
         coarse=True,
         saturation_hu=segmentation.limits.saturation_hu,
-        contrasts_hu=value("leak.cement_contrast_hu")[::2],
+        bone=_bone(scene, place),
+        densities_hu=value("leak.cement_hu")[::2],
     )
-    boundary = settle(fits, likely_contrast([fits]))
+    boundary = settle(fits, likely_density([fits]))
     bone = refine(scene.bone_mm[place], boundary.factors) >= 0
     fine_ml = scene.voxel_ml / np.prod(boundary.factors)
     low, middle, high = (

@@ -56,6 +56,8 @@ class PostopRecipe:
         packing_outside: the same outside.
         confusers: any of CONFUSERS.
         scanner: kernel, photons and scatter.
+        native_fwhm_mm: resolution of the CT that the cement is put into; if given, the CT is blurred to the
+            scanner's kernel, so that the patient and the cement are seen by one scanner.
     """
 
     seed: int
@@ -67,6 +69,7 @@ class PostopRecipe:
     packing_outside: float = 0.95
     confusers: tuple[str, ...] = ()
     scanner: Scanner = field(default_factory=Scanner)
+    native_fwhm_mm: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -127,6 +130,7 @@ def make_postop(
     base = np.asarray(ct.array, np.float32)
     if aorta is not None and "contrast" in recipe.confusers:
         base = base + 260 * gaussian_filter(aorta.astype(np.float32), (0.3, 1, 1))
+    base = _as_seen(base, ct.grid.spacing_mm[1], recipe)
     array, share = _scan(base, ct.grid, site, block, recipe, [name for name, _ in extras], rng)
     truth = _truth(site, block, parts, recipe, ct.grid)
     return PostopPhantom(ct=ct.like(array), cement=Volume(array=share, grid=ct.grid, unit="1"), truth=truth)
@@ -144,6 +148,11 @@ def _check(recipe: PostopRecipe) -> None:
     for name in recipe.confusers:
         if name not in CONFUSERS:
             raise SettingsError(f"unknown confuser {name!r}; choose one of {', '.join(CONFUSERS)}")
+    if recipe.native_fwhm_mm is not None and recipe.scanner.fwhm_mm < recipe.native_fwhm_mm:
+        raise SettingsError(
+            f"the scanner's kernel of {recipe.scanner.fwhm_mm} mm is sharper than the CT's own resolution of "
+            f"{recipe.native_fwhm_mm} mm; choose a softer one"
+        )
     if not recipe.cement.startswith("cement") or recipe.cement not in MATERIALS:
         names = ", ".join(name for name in MATERIALS if name.startswith("cement"))
         raise SettingsError(f"unknown cement {recipe.cement!r}; choose one of {names}")
@@ -160,6 +169,15 @@ def _lattice(grid: Grid) -> Grid:
         origin_mm=grid.to_world((1 / cuts - 1) / 2),
         axes=grid.axes,
     )
+
+
+def _as_seen(base: NDArray, pixel_mm: float, recipe: PostopRecipe) -> NDArray[np.float32]:
+    """The patient through the scanner's kernel: variances of Gaussian blurs add up."""
+    if recipe.native_fwhm_mm is None:
+        return np.asarray(base, np.float32)
+    more = max(recipe.scanner.fwhm_mm**2 - recipe.native_fwhm_mm**2, 0.0)
+    sigma = np.sqrt(more / (8 * np.log(2))) / pixel_mm
+    return np.asarray(gaussian_filter(base, (0, sigma, sigma)), np.float32)
 
 
 def _cement_parts(site: Site, recipe: PostopRecipe, rng: np.random.Generator) -> list[list[Shape]]:
