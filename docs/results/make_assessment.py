@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +97,10 @@ def run(ct: str, labels: str, seeds: range, workers: int, cache_file: Path) -> l
     have = {(row["level"], row["seed"]) for row in done}
     levels = scan(ct, labels)[1].levels()
     jobs = [(ct, labels, level, None) for level in levels]
-    with ProcessPoolExecutor(workers) as pool, cache_file.open("a") as out:
+    # Several workers with a linear algebra library that spins in as many threads each starve one another.
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    with pool, cache_file.open("a") as out:
 
         def work(wanted):
             for row in pool.map(one, [j for j in wanted if (j[2], j[3]) not in have]):
