@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kypho.case.store import Store
+from kypho.case.followup.store import Store
 from kypho.followup import status
 
 CASES, EVENTS = 1000, 100

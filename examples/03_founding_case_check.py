@@ -15,9 +15,9 @@ from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 
-from kypho.case.leakage import LeakageResult, check_case
-from kypho.case.leakage_document import LeakageDocument
-from kypho.case.leakage_files import write_leakage
+from kypho.case.leakage.document import LeakageDocument
+from kypho.case.leakage.files import write_leakage
+from kypho.case.leakage.run import LeakageResult, check_case
 from kypho.formats import read_ct, read_labels, write_nifti
 from kypho.phantoms.postop import Leak, PostopPhantom, PostopRecipe, write_truth
 from kypho.phantoms.postop_site import SyntheticSite, synthetic_site

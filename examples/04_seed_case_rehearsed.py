@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from kypho import __version__
 from kypho.anatomy import Vertebra, build_vertebra
-from kypho.case.rehearse_settings import NeedleLineMm
+from kypho.case.rehearsal.settings import NeedleLineMm
 from kypho.cement import BoneField, Rehearsal, Schedule, Settings, cement, inject
 from kypho.cement.compartments import CODES, LEAK_REGIONS
 from kypho.cement.ensemble import CANAL_ROUTES

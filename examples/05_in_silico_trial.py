@@ -39,9 +39,9 @@ from rich.progress import (
 
 from kypho import __version__
 from kypho.anatomy import Side, Vertebra, build_vertebra
-from kypho.case.rehearsal import prepared
-from kypho.case.rehearsal_members import inputs_hash
-from kypho.case.rehearse_settings import NeedleLineMm, Scenario
+from kypho.case.rehearsal.members import inputs_hash
+from kypho.case.rehearsal.run import prepared
+from kypho.case.rehearsal.settings import NeedleLineMm, Scenario
 from kypho.cement import Settings, cement, inject
 from kypho.cement.compartments import LEAK_REGIONS
 from kypho.errors import KyphoError

@@ -16,8 +16,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from kypho import __version__
-from kypho.case.import_file import import_file
-from kypho.case.store import Store
+from kypho.case.followup.import_file import import_file
+from kypho.case.followup.store import Store
 from kypho.followup import Record, Status, parse_when, status
 from kypho.followup.clocks import Clock
 from kypho.followup.contradictions import Contradiction, contradictions

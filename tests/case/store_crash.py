@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 
-from kypho.case.store import Store
+from kypho.case.followup.store import Store
 from kypho.errors import DiskFullError
 
 FORGET = 10**6

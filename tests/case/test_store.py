@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from kypho.case import store_schema
-from kypho.case.store import Store
+from kypho.case.followup import store_schema
+from kypho.case.followup.store import Store
 from kypho.errors import MissingPartError, ReadOnlyError, RecordError, UnreadableFileError
 
 DRIVER = Path(__file__).with_name("store_crash.py")

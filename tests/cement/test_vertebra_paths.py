@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kypho.anatomy import build_vertebra
-from kypho.case.rehearse_needles import drilled
-from kypho.case.rehearse_settings import NeedleLineMm
+from kypho.case.rehearsal.needles import drilled
+from kypho.case.rehearsal.settings import NeedleLineMm
 from kypho.cement.compartments import CODES
 from kypho.cement.vertebra import Track, vertebra_field
 from kypho.errors import SettingsError

@@ -21,9 +21,9 @@ import numpy as np
 import pytest
 from program import START
 
-from kypho.case import rehearsal, rehearsal_files
-from kypho.case.rehearsal_document import RehearsalDocument
-from kypho.case.rehearsal_members import MemberFile
+from kypho.case.rehearsal import files, run
+from kypho.case.rehearsal.document import RehearsalDocument
+from kypho.case.rehearsal.members import MemberFile
 from kypho.case.schemas import json_schema
 from kypho.cement.compartments import LEAK_REGIONS
 from kypho.cement.ensemble import Member
@@ -39,8 +39,8 @@ QUICK = ("--grid-mm", "1.25", "--members", "4")
 
 @pytest.fixture(autouse=True)
 def _made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rehearsal, "build_vertebra", lambda ct, labels, level: _vertebra(level))
-    monkeypatch.setattr(rehearsal, "assess_level", lambda ct, labels, vertebra: _assessment(vertebra.level))
+    monkeypatch.setattr(run, "build_vertebra", lambda ct, labels, level: _vertebra(level))
+    monkeypatch.setattr(run, "assess_level", lambda ct, labels, vertebra: _assessment(vertebra.level))
 
 
 @cache
@@ -249,7 +249,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(tmp_path: Path, capfd,
     words = (*needles(LEFT), "--grid-mm", "2", "--members", "4", "--procedure", "pvp", "--out", folder)
     monkeypatch.setattr("kypho.report.rehearsal.render_rehearsal", lambda *_: None)
     append, sizes = MemberFile.append, iter((64, None, None, 6000, None, None))
-    written = rehearsal_files._write_fields
+    written = files._write_fields
 
     def little(self: MemberFile, member: Member) -> None:
         size = next(sizes)
@@ -269,7 +269,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(tmp_path: Path, capfd,
         code, _, error = outcome(capfd, patch, *words)
         assert code == 42
         assert "2 of 4 members are kept" in error
-        patch.setattr(rehearsal_files, "_write_fields", none_for_fields)
+        patch.setattr(files, "_write_fields", none_for_fields)
         code, _, error = outcome(capfd, patch, *words)
         assert code == 42
         assert "no part of the result was kept" in error

@@ -15,7 +15,7 @@ from kypho.followup import fold, make_event
 from kypho.formats import fhir_out
 
 pytest.importorskip("fhir.resources")
-from kypho.case.fhir import bundle_of, events_of_bundle
+from kypho.case.followup.fhir import bundle_of, events_of_bundle
 
 
 def again(bundle):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from kypho.case.store import Store
+from kypho.case.followup.store import Store
 from kypho.cli.codes import EXIT_RED
 from kypho.cli.main import app
 from kypho.errors import RecordError, UnreadableFileError

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kypho.anatomy import build_vertebra
-from kypho.case.rehearsal import prepared
-from kypho.case.rehearse_settings import NeedleLineMm, Scenario
+from kypho.case.rehearsal.run import prepared
+from kypho.case.rehearsal.settings import NeedleLineMm, Scenario
 from kypho.cement import inflate
 from kypho.cement.vertebra import vertebra_field
 from kypho.errors import SettingsError

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from kypho.case.rehearse_settings import Scenario
+from kypho.case.rehearsal.settings import Scenario
 from kypho.cement import cement, cement_names
 from kypho.cement.compartments import CODES, INSIDE, LEAK_REGIONS
 from kypho.cement.cure import kinetics

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kypho.anatomy import Labels
-from kypho.case.leakage_document import LeakageDocument
+from kypho.case.leakage.document import LeakageDocument
 from kypho.cli.main import app
 from kypho.errors import FrameOfReferenceError, InputError, LevelError
 from kypho.formats import read_ct, write_nifti

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kypho.anatomy.rigid import Rigid
-from kypho.case.leakage_heights import compare_heights
-from kypho.case.leakage_plan import read_planned
+from kypho.case.leakage.heights import compare_heights
+from kypho.case.leakage.plan import read_planned
 from kypho.errors import FrameOfReferenceError, LevelError, UnreadableFileError
 from kypho.leakage.agreement import compare_field, compare_needles, compare_routes
 from kypho.space import Volume

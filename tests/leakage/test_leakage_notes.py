@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kypho.case.leakage_notes import part_notes, slice_notes
+from kypho.case.leakage.notes import part_notes, slice_notes
 
 
 def parts(*compartments, likely="disc", exit_mm=(0.0, 0.0, 0.0)):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kypho.case.import_file import import_file
-from kypho.case.store import Store
+from kypho.case.followup.import_file import import_file
+from kypho.case.followup.store import Store
 from kypho.errors import RecordError, SettingsError
 from kypho.followup import fold, status, utc_now
 from kypho.followup.contradictions import contradictions

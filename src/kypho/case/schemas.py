@@ -13,16 +13,16 @@ __all__ = ["SCHEMAS", "json_schema"]
 
 SCHEMAS = {
     "assessment": (
-        "kypho.case.assessment_document",
+        "kypho.case.assessment.document",
         "AssessmentDocument",
         "assessment.json of `kypho assess`",
     ),
     "event": ("kypho.followup.events", "Event", "one event of a follow-up record"),
     "evidence": ("kypho.evidence", "Record", "one evidence record"),
-    "leakage": ("kypho.case.leakage_document", "LeakageDocument", "leakage.json of `kypho check`"),
-    "plan": ("kypho.case.plan_schema", "PlanDocument", "plan.json of `kypho plan`"),
+    "leakage": ("kypho.case.leakage.document", "LeakageDocument", "leakage.json of `kypho check`"),
+    "plan": ("kypho.case.plan.schema", "PlanDocument", "plan.json of `kypho plan`"),
     "rehearsal": (
-        "kypho.case.rehearsal_document",
+        "kypho.case.rehearsal.document",
         "RehearsalDocument",
         "rehearsal.json of `kypho rehearse`",
     ),

@@ -55,8 +55,8 @@ def assess(
 ) -> None:
     """Measure a fractured level: heights, walls, cleft, bone, and the leak risk they bring."""
     from kypho.anatomy import build_vertebra
-    from kypho.case.assessment import assess_case
-    from kypho.case.assessment_document import assessment_document
+    from kypho.case.assessment.document import assessment_document
+    from kypho.case.assessment.run import assess_case
     from kypho.case.folder import case_folder, write_json
     from kypho.case.manifest import manifest
     from kypho.case.mri import mri_hashes

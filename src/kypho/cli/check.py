@@ -70,9 +70,9 @@ def check(
     dense but too faint for certain cement.
     63: no cement at the level at all, which looks like a CT before the operation.
     """
-    from kypho.case.leakage import check_case
-    from kypho.case.leakage_files import write_leakage
-    from kypho.case.leakage_plan import read_planned
+    from kypho.case.leakage.files import write_leakage
+    from kypho.case.leakage.plan import read_planned
+    from kypho.case.leakage.run import check_case
     from kypho.cli.progress import Steps
     from kypho.formats import read_ct
     from kypho.report.leakage import render_leakage

@@ -106,7 +106,7 @@ def status(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Where a case stands: alarms and why, what to do by when, clocks, what is due, what is unknown."""
-    from kypho.case.store import Store as Records
+    from kypho.case.followup.store import Store as Records
     from kypho.report.follow_text import TIER_WORDS, status_json, status_lines
 
     with Records(store, create=False) as records:
@@ -141,7 +141,7 @@ def timeline(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Every event in order of time, with its id."""
-    from kypho.case.store import Store as Records
+    from kypho.case.followup.store import Store as Records
     from kypho.report.follow_text import timeline_lines
 
     with Records(store, create=False) as records:
@@ -165,7 +165,7 @@ def watch(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Due and overdue examinations and active alarms; exit code 62 if a red flag is active."""
-    from kypho.case.store import Store as Records
+    from kypho.case.followup.store import Store as Records
     from kypho.report.follow_text import watch_lines
 
     with Records(store, create=False) as records:
@@ -187,7 +187,7 @@ def export(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Write the case: YAML to import again, FHIR document, case report as HTML or DOCX."""
-    from kypho.case.store import Store as Records
+    from kypho.case.followup.store import Store as Records
     from kypho.report.care_export import export_case
 
     with Records(store, create=False) as records:

@@ -85,7 +85,7 @@ def _keyword(name: str, annotation: Any, default: Any = inspect.Parameter.empty)
 
 def _put(store: str, case: str, raws: list[dict[str, Any]]) -> None:
     """Store events, all or none, and say their ids and the tier they leave the case at."""
-    from kypho.case.store import Store as Records
+    from kypho.case.followup.store import Store as Records
     from kypho.followup import status, utc_now
     from kypho.report.follow_text import TIER_WORDS
 

@@ -17,8 +17,8 @@ def import_case(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Import a whole case into the follow-up store: all of its events or none; again changes nothing."""
-    from kypho.case.import_file import import_file
-    from kypho.case.store import Store as Records
+    from kypho.case.followup.import_file import import_file
+    from kypho.case.followup.store import Store as Records
 
     with Records(store) as records:
         case, new, known = import_file(records, file)

@@ -12,7 +12,7 @@ from kypho.cli.inputs import READING, levels_chosen, read_ct_and_labels
 from kypho.cli.options import AsJson, Ct, LabelFile, Out, Scheme, Series
 
 if TYPE_CHECKING:
-    from kypho.case.plan_schema import ApproachPart, NeedlePart, PlanDocument
+    from kypho.case.plan.schema import ApproachPart, NeedlePart, PlanDocument
     from kypho.cli.progress import Steps
     from kypho.formats import CtInput, LabelsInput
     from kypho.planning import PlanSettings
@@ -68,7 +68,7 @@ def _one(
     keep_going: bool,
 ) -> bool | None:
     """Plan and write one level; True if it was refused, None if it was skipped as incomplete."""
-    from kypho.case.plan import plan_case, write_plan
+    from kypho.case.plan.run import plan_case, write_plan
     from kypho.errors import LevelIncompleteError
     from kypho.report.plan import render_plan
 

@@ -15,10 +15,10 @@ from kypho.cli.inputs import READING, chosen_level, read_ct_and_labels
 from kypho.cli.options import PROCEDURE, AsJson, Ct, LabelFile, Level, Out, Procedure, Scheme, Series
 
 if TYPE_CHECKING:
-    from kypho.case.rehearsal_document import RehearsalDocument
-    from kypho.case.rehearsal_members import MemberFile
-    from kypho.case.rehearse_needles import Lines
-    from kypho.case.rehearse_settings import RehearseSettings, Scenario
+    from kypho.case.rehearsal.document import RehearsalDocument
+    from kypho.case.rehearsal.members import MemberFile
+    from kypho.case.rehearsal.needles import Lines
+    from kypho.case.rehearsal.settings import RehearseSettings, Scenario
     from kypho.formats import CtInput, LabelsInput
 
 __all__ = ["rehearse"]
@@ -75,9 +75,9 @@ def rehearse(
     as_json: AsJson = False,
 ) -> None:
     """Rehearse a cement injection on a CT: where it goes, when it leaks, how warm it gets."""
-    from kypho.case.rehearsal import rehearse_case
-    from kypho.case.rehearsal_files import write_rehearsal
-    from kypho.case.rehearse_settings import RehearseSettings, defaults_used
+    from kypho.case.rehearsal.files import write_rehearsal
+    from kypho.case.rehearsal.run import rehearse_case
+    from kypho.case.rehearsal.settings import RehearseSettings, defaults_used
     from kypho.cli.progress import Steps
     from kypho.report.rehearsal import render_rehearsal
 
@@ -113,7 +113,7 @@ def _scenario(
     procedure: str, cement: str, needles: str, pauses: list[str], asked: dict[str, float | None]
 ) -> Scenario:
     """The first scenario; what was not asked for comes from the evidence records."""
-    from kypho.case.rehearse_settings import Scenario
+    from kypho.case.rehearsal.settings import Scenario
 
     given = {key: number for key, number in asked.items() if number is not None and key != "gauge"}
     return Scenario(
@@ -168,7 +168,7 @@ def _lines(
     plan: Path | None, needle: list[str], settings: RehearseSettings
 ) -> tuple[Lines | None, dict[str, str]]:
     """Where the cannulas come from, and for a plan's folder what it was made for."""
-    from kypho.case.rehearse_needles import given_needles, needles_of_plan
+    from kypho.case.rehearsal.needles import given_needles, needles_of_plan
     from kypho.errors import SettingsError
 
     if plan is not None and needle:
@@ -199,7 +199,7 @@ def _members(
     """Where finished members are kept; needles planned on the way follow from the CT and the labels."""
     from dataclasses import asdict
 
-    from kypho.case.rehearsal_members import MemberFile, inputs_hash
+    from kypho.case.rehearsal.members import MemberFile, inputs_hash
 
     chosen = asdict(settings)
     decisive = {key: chosen[key] for key in ("grid_mm", "seed", "gauge")} | {

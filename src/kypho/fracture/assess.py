@@ -42,7 +42,7 @@ class Assessment:
         level: "T7".
         slice_mm: distance of the slices, or the step of the labels where that is coarser; it decides what can
             be seen.
-        findings: one per factor of `FACTORS`; `kypho.case.assessment` adds the MR's.
+        findings: one per factor of `FACTORS`; `kypho.case.assessment.run` adds the MR's.
         heights, loss, genant: the body's heights.
         kyphosis_deg: local Cobb angle, positive in kyphosis; None without neighbours.
         kyphosis_of: the endplates it is measured between.

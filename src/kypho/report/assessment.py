@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kypho.case.assessment import AssessmentResult
-from kypho.case.assessment_document import AssessmentDocument
+from kypho.case.assessment.document import AssessmentDocument
+from kypho.case.assessment.run import AssessmentResult
 from kypho.evidence import record
 from kypho.report.assessment_figures import body_figure, cortex_figure
 from kypho.report.html import embed, render_page, save_figure

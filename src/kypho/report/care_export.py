@@ -15,8 +15,8 @@ from jinja2 import Environment
 from matplotlib.figure import Figure
 
 from kypho import __version__
-from kypho.case.fhir import bundle_of
-from kypho.case.import_file import case_yaml
+from kypho.case.followup.fhir import bundle_of
+from kypho.case.followup.import_file import case_yaml
 from kypho.errors import DiskFullError, MissingPartError, OutputError, ReadOnlyError, SettingsError
 from kypho.followup import Record, Status
 from kypho.report.care import lint

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kypho.case.leakage import METAL_NUMBER, LeakageResult
-from kypho.case.leakage_document import LeakageDocument, SliceEntry
+from kypho.case.leakage.document import LeakageDocument, SliceEntry
+from kypho.case.leakage.run import METAL_NUMBER, LeakageResult
 from kypho.evidence import record
 from kypho.report.html import embed, render_page, save_figure
 from kypho.report.mri import mri_figure

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kypho.case.assessment_document import assessment_document
-from kypho.case.plan import PlanResult
-from kypho.case.plan_schema import PlanDocument
+from kypho.case.assessment.document import assessment_document
+from kypho.case.plan.run import PlanResult
+from kypho.case.plan.schema import PlanDocument
 from kypho.evidence import record, value
 from kypho.report.assessment import headline
 from kypho.report.assessment_figures import body_figure

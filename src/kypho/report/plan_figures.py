@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from kypho.anatomy import ARCH, BODY, CANAL, LEFT_PEDICLE, RIGHT_PEDICLE, Vertebra
-from kypho.case.plan import PlanResult
+from kypho.case.plan.run import PlanResult
 from kypho.fluoroscopy import (
     CArm,
     Look,

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kypho.case.rehearsal import RehearsedCase
-from kypho.case.rehearsal_document import ALARMS, RehearsalDocument
+from kypho.case.rehearsal.document import ALARMS, RehearsalDocument
+from kypho.case.rehearsal.run import RehearsedCase
 from kypho.cement.compartments import LEAK_REGIONS
 from kypho.cement.ensemble import CANAL_ROUTES
 from kypho.evidence import record, value

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from kypho.case.rehearsal import RehearsedCase, RehearsedScenario
+from kypho.case.rehearsal.run import RehearsedCase, RehearsedScenario
 from kypho.cement.compartments import CODES, INSIDE, LEAK_REGIONS
 from kypho.cement.ensemble import CANAL_ROUTES
 from kypho.evidence import value

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from kypho.case.store import Store
+from kypho.case.followup.store import Store
 from kypho.errors import RecordError, UnreadableFileError
 from kypho.followup import Record
 from kypho.followup.raw import entry_order, raw_of
@@ -37,7 +37,7 @@ def read_case(path: Path) -> tuple[str, list[dict[str, Any]]]:
             f"{path} cannot be read ({why}); give a case.yaml or a FHIR .json"
         ) from None
     if isinstance(data, dict) and data.get("resourceType") == "Bundle":
-        from kypho.case.fhir import events_of_bundle
+        from kypho.case.followup.fhir import events_of_bundle
 
         return events_of_bundle(data)
     if not isinstance(data, dict) or data.get("schema") != CASE_SCHEMA:

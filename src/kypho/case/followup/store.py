@@ -22,7 +22,7 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.exc import DatabaseError as BrokenDatabase
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from kypho.case.store_schema import SCHEMA_VERSION, events, migrate
+from kypho.case.followup.store_schema import SCHEMA_VERSION, events, migrate
 from kypho.errors import (
     DiskFullError,
     MissingPartError,

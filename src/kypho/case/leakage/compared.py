@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from kypho.case.document import Part, Point
-from kypho.case.leakage_heights import Heightening
-from kypho.case.leakage_plan import PlanAgreement
+from kypho.case.leakage.heights import Heightening
+from kypho.case.leakage.plan import PlanAgreement
 
 __all__ = [
     "FieldEntry",

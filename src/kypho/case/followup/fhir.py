@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kypho.case.fhir_resources import patient_resource, resource_of
+from kypho.case.followup.fhir_resources import patient_resource, resource_of
 from kypho.errors import RecordError
 from kypho.followup.events import Event, event_id
 from kypho.followup.raw import entry_order, raw_of

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from kypho.case.folder import case_folder, write_json, write_volume
 from kypho.case.manifest import manifest
-from kypho.case.rehearsal import RehearsedCase, Stepper
-from kypho.case.rehearsal_document import RehearsalDocument, rehearsal_document
+from kypho.case.rehearsal.document import RehearsalDocument, rehearsal_document
+from kypho.case.rehearsal.run import RehearsedCase, Stepper
 from kypho.space import Volume
 
 __all__ = ["write_rehearsal"]

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kypho.anatomy import Vertebra, build_vertebra
-from kypho.case.rehearsal_members import MemberFile
-from kypho.case.rehearse_needles import Lines, drilled, planned_needles, require_in_bone
-from kypho.case.rehearse_settings import NeedleLineMm, RehearseSettings, Scenario
+from kypho.case.rehearsal.members import MemberFile
+from kypho.case.rehearsal.needles import Lines, drilled, planned_needles, require_in_bone
+from kypho.case.rehearsal.settings import NeedleLineMm, RehearseSettings, Scenario
 from kypho.cement import BoneField, Inflation, Needle, Rehearsal, Settings, cement, inflate, inject
 from kypho.cement.compartments import CODES, INSIDE, LEAK_REGIONS
 from kypho.cement.ensemble import CANAL_ROUTES, Ensemble, Member, run_ensemble

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from kypho.anatomy import Labels, Vertebra, build_vertebra
 from kypho.anatomy.rigid import Rigid, move_labels, move_vertebra
-from kypho.case.leakage_heights import Heightening, compare_heights
-from kypho.case.leakage_notes import dense_ml, part_notes, slice_notes
-from kypho.case.leakage_plan import PlanAgreement, PlannedCase, compare_plan
+from kypho.case.leakage.heights import Heightening, compare_heights
+from kypho.case.leakage.notes import dense_ml, part_notes, slice_notes
+from kypho.case.leakage.plan import PlanAgreement, PlannedCase, compare_plan
 from kypho.case.mri import MriCase, MriEntry, MriFit, fit_mri, mri_entry
 from kypho.errors import InputError, LevelError
 from kypho.evidence import value

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from kypho.case.document import USE, Part, Point
-from kypho.case.rehearse_settings import BORES, DEFAULTS, NeedleLineMm
+from kypho.case.rehearsal.settings import BORES, DEFAULTS, NeedleLineMm
 from kypho.evidence import record
 
 if TYPE_CHECKING:
-    from kypho.case.rehearsal import RehearsedCase, RehearsedScenario
+    from kypho.case.rehearsal.run import RehearsedCase, RehearsedScenario
     from kypho.cement.ensemble import Ensemble
 
 __all__ = [
@@ -168,7 +168,7 @@ def rehearsal_document(
     Args:
         result: the rehearsal.
         timings_s: seconds per step.
-        defaults: names of `kypho.case.rehearse_settings.DEFAULTS` that nobody chose.
+        defaults: names of `kypho.case.rehearsal.settings.DEFAULTS` that nobody chose.
     """
     first = result.scenarios[0]
     return RehearsalDocument(

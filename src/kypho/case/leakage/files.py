@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kypho.case.folder import case_folder, write_json, write_volume
-from kypho.case.leakage import LeakageResult, Stepper
-from kypho.case.leakage_dicom import write_dicom
-from kypho.case.leakage_document import LeakageDocument, leakage_document
+from kypho.case.leakage.dicom import write_dicom
+from kypho.case.leakage.document import LeakageDocument, leakage_document
+from kypho.case.leakage.run import LeakageResult, Stepper
 from kypho.case.manifest import manifest
 from kypho.case.mri import mri_hashes
 from kypho.space import resample

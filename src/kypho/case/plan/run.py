@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kypho.anatomy import Vertebra, build_vertebra
-from kypho.case.assessment import AssessmentResult, assess_case
-from kypho.case.assessment_document import assessment_document
+from kypho.case.assessment.document import assessment_document
+from kypho.case.assessment.run import AssessmentResult, assess_case
 from kypho.case.folder import case_folder, write_json
 from kypho.case.manifest import manifest
-from kypho.case.plan_document import plan_document
-from kypho.case.plan_files import write_needles, write_regions
-from kypho.case.plan_schema import PlanDocument
+from kypho.case.plan.document import plan_document
+from kypho.case.plan.files import write_needles, write_regions
+from kypho.case.plan.schema import PlanDocument
 from kypho.formats import CtInput, LabelsInput
 from kypho.planning import LevelPlan, PlanSettings, plan_level
 from kypho.planning.balloon import BalloonPlan, plan_balloons

@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from kypho.case.document import USE, Part, Point
-from kypho.case.leakage import LeakageResult
-from kypho.case.leakage_compared import HeightsEntry, PlanEntry, heights_entry, plan_entry
+from kypho.case.leakage.compared import HeightsEntry, PlanEntry, heights_entry, plan_entry
+from kypho.case.leakage.run import LeakageResult
 from kypho.case.mri import MriEntry
 from kypho.evidence import all_records
 from kypho.leakage import Interval

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kypho.anatomy import ARCH, BODY, CANAL, LEFT_PEDICLE, RIGHT_PEDICLE
 from kypho.case.folder import write_json, write_volume
-from kypho.case.plan_schema import PlanDocument
+from kypho.case.plan.schema import PlanDocument
 from kypho.formats import CtInput, NeedleLine, slicer_markups
 from kypho.formats.dicom_out import Code, SegmentMask, write_seg
 from kypho.formats.stl import cylinder_triangles, write_stl

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kypho.anatomy import Vertebra
-from kypho.case.rehearse_settings import NeedleLineMm, RehearseSettings, Strategy
+from kypho.case.rehearsal.settings import NeedleLineMm, RehearseSettings, Strategy
 from kypho.errors import SettingsError, UnreadableFileError
 from kypho.evidence import value
 from kypho.formats.ct import CtInput

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from kypho.case.assessment import AssessmentResult
+from kypho.case.assessment.run import AssessmentResult
 from kypho.case.document import USE, Number, Part
 from kypho.case.mri import MriEntry, mri_entry
 from kypho.evidence import record

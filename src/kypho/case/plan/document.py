@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kypho.anatomy import Vertebra
 from kypho.case.document import USE, Point
-from kypho.case.plan_schema import (
+from kypho.case.plan.schema import (
     PLAN_SCHEMA,
     ApproachPart,
     BalloonPart,

@@ -1,0 +1,1 @@
+"""The assessment stage of a case."""

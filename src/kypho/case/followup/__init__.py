@@ -1,0 +1,1 @@
+"""The follow-up stage of a case: the store of records, and their FHIR."""

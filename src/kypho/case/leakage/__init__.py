@@ -1,0 +1,1 @@
+"""The post-operative stage of a case."""
