@@ -264,7 +264,6 @@ def test_manifest_names_everything_and_nobody(tmp_path: Path) -> None:
         inputs={"ct": "ab" * 32},
         settings={"level": "T7"},
         timings_s={"read": 0.5},
-        outputs=[tmp_path / "regions.nii.gz", tmp_path / "figures" / "ap.png"],
         folder=tmp_path,
         notes=["axes snapped"],
     )

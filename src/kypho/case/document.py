@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-__all__ = ["USE", "Number", "Part", "Point"]
+from kypho.case.folder import write_json
+
+__all__ = ["USE", "Number", "Part", "Point", "point", "rounded", "write_document"]
 
 USE = "research and education; not a medical device"
 
@@ -19,3 +23,23 @@ class Part(BaseModel):
     """A part of a document: nothing in it that its schema does not name."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+def write_document(path: Path, document: Part) -> None:
+    """Write a document as its schema names its parts.
+
+    Raises:
+        ValueError: NaN or infinity, which JSON cannot hold.
+    """
+    write_json(path, document.model_dump(mode="json", by_alias=True))
+
+
+def point(xyz: Iterable[float], digits: int = 4) -> Point:
+    """Three numbers as they are written."""
+    x, y, z = (round(float(v), digits) for v in xyz)
+    return x, y, z
+
+
+def rounded(number: float | None, digits: int = 2) -> float | None:
+    """A number as it is written; None stays None."""
+    return None if number is None else round(float(number), digits)

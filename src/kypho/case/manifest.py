@@ -43,7 +43,6 @@ def manifest(
     inputs: Mapping[str, str],
     settings: Mapping[str, Any],
     timings_s: Mapping[str, float],
-    outputs: Iterable[Path],
     folder: Path,
     notes: Iterable[str] = (),
 ) -> dict[str, Any]:
@@ -54,8 +53,7 @@ def manifest(
         inputs: role ("ct", "labels") to SHA-256. File names often hold patient names, so none is kept.
         settings: the settings used, as plain JSON values.
         timings_s: step name to seconds.
-        outputs: files written, all inside `folder`.
-        folder: the (staging) case folder.
+        folder: the (staging) case folder; every file in it is listed.
         notes: what the readers repaired or chose.
     """
     return {
@@ -72,7 +70,7 @@ def manifest(
         "timings_s": dict(timings_s),
         "outputs": {
             path.relative_to(folder).as_posix(): {"sha256": sha256_of([path]), "bytes": path.stat().st_size}
-            for path in sorted(outputs)
+            for path in sorted(p for p in folder.rglob("*") if p.is_file())
         },
         "use": USE,
     }

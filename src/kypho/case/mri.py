@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kypho.anatomy import Labels, Vertebra
 from kypho.anatomy.cord import CordProfile, Narrowing, cord_profile
 from kypho.anatomy.register_mr import MrRegistration, register_mr
-from kypho.case.document import Number, Part, Point
+from kypho.case.document import Number, Part, Point, point
 from kypho.errors import LabelsError, LevelError
 from kypho.formats import LabelsInput
 from kypho.formats.mr import MrInput
@@ -163,7 +163,6 @@ def mri_entry(found: MriFit, vertebra: Vertebra, cement_mm: NDArray | None = Non
     if fit is not None and found.profile is not None:
         points = np.empty((0, 3)) if cement_mm is None else cement_mm
         reading = read_mri(found.case.labels.labels, vertebra, fit, found.profile, points)
-        x, y, z = fit.motion.point(vertebra.frame.origin_mm) - vertebra.frame.origin_mm
         registration = MriRegistrationEntry(
             surface_mm=fit.surface_mm,
             surface_p95_mm=fit.surface_p95_mm,
@@ -173,7 +172,7 @@ def mri_entry(found: MriFit, vertebra: Vertebra, cement_mm: NDArray | None = Non
             information_shuffled=fit.shuffled,
             refined_by_images=fit.refined,
             turned_deg=fit.motion.angle_deg,
-            shift_at_level_mm=(float(x), float(y), float(z)),
+            shift_at_level_mm=point(fit.motion.point(vertebra.frame.origin_mm) - vertebra.frame.origin_mm),
         )
     return MriEntry(
         state="read" if fit else "not_assessable",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,10 @@ from kypho.cli.options import (
     Scheme,
     Series,
 )
+
+if TYPE_CHECKING:
+    from kypho.case.assessment.document import AssessmentDocument
+    from kypho.risk import RiskInputs
 
 __all__ = ["assess"]
 
@@ -55,15 +59,19 @@ def assess(
 ) -> None:
     """Measure a fractured level: heights, walls, cleft, bone, and the leak risk they bring."""
     from kypho.anatomy import build_vertebra
-    from kypho.case.assessment.document import assessment_document
+    from kypho.case.assessment.files import write_assessment
     from kypho.case.assessment.run import assess_case
-    from kypho.case.folder import case_folder, write_json
-    from kypho.case.manifest import manifest
-    from kypho.case.mri import mri_hashes
     from kypho.cli.progress import Steps
-    from kypho.report.assessment import headline, render_assessment
+    from kypho.report.assessment import render_assessment
 
-    known = _known(procedure, detection, volume, viscosity, metastasis)
+    stated = {
+        "procedure": procedure,
+        "detection": detection,
+        "volume_ml": volume,
+        "viscosity": viscosity,
+        "metastasis": metastasis,
+    }
+    known = _known(**stated)  # type: ignore[arg-type]  # the same names and types
     with Steps(len(STEPS), quiet=as_json) as steps:
         image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, level=level, series=series)
         name = chosen_level(found.labels, level)
@@ -72,46 +80,21 @@ def assess(
         with steps.step("assessment"):
             beside = read_mri(mri, mri_labels, scheme=mri_scheme, series=mri_series, required=require_mri)
             result = assess_case(image, found, vertebra, known=known, mri=beside)
-        document = assessment_document(result)
         folder = out or Path(f"kypho-{name}")
-        with case_folder(folder) as staging:
-            with steps.step("report"):
-                render_assessment(result, document, staging)
-            with steps.step("files"):
-                write_json(staging / "assessment.json", document.model_dump(mode="json", by_alias=True))
-            write_json(
-                staging / "assessment.manifest.json",
-                manifest(
-                    command="assess",
-                    inputs={"ct": image.sha256, "labels": found.sha256, **mri_hashes(beside)},
-                    settings={
-                        "level": name,
-                        "procedure": procedure,
-                        "detection": detection,
-                        "volume_ml": volume,
-                        "viscosity": viscosity,
-                        "metastasis": metastasis,
-                    },
-                    timings_s=steps.timings_s,
-                    outputs=[p for p in staging.rglob("*") if p.is_file() and ".replaced-" not in str(p)],
-                    folder=staging,
-                    notes=document.notes,
-                ),
-            )
-    if as_json:
-        typer.echo(document.model_dump_json(by_alias=True))
-        return
-    typer.echo(f"{document.level}: {headline(document)}")
-    if document.mri is not None and document.mri.reason:
-        typer.echo(f"  MR not assessable: {document.mri.reason}")
-    if document.risk.any is not None:
-        typer.echo(f"  Any leak: {document.risk.any.words}; no prediction")
-    typer.echo(f"Report: {folder / 'assessment.html'}")
-    typer.echo("Research and education; not a medical device.")
+        document = write_assessment(
+            result, folder, steps.timings_s, steps.step, render_assessment, settings=stated
+        )
+    typer.echo(document.model_dump_json(by_alias=True) if as_json else _summary(document, folder))
 
 
-def _known(procedure: str, detection: str, volume: float | None, viscosity: str | None, metastasis: bool):  # type: ignore[no-untyped-def]
-    """The risk inputs stated on the command line."""
+def _known(
+    *, procedure: str, detection: str, volume_ml: float | None, viscosity: str | None, metastasis: bool
+) -> RiskInputs:
+    """The risk inputs stated on the command line.
+
+    Raises:
+        SettingsError: a word that no option has.
+    """
     from kypho.errors import SettingsError
     from kypho.risk import RiskInputs
 
@@ -125,6 +108,19 @@ def _known(procedure: str, detection: str, volume: float | None, viscosity: str 
         procedure=procedure,  # type: ignore[arg-type]  # checked above
         detection=detection,  # type: ignore[arg-type]  # checked above
         population="metastasis" if metastasis else "osteoporotic",
-        volume_ml=volume,
+        volume_ml=volume_ml,
         low_viscosity=None if viscosity is None else viscosity == "low",
     )
+
+
+def _summary(document: AssessmentDocument, folder: Path) -> str:
+    """A few lines for the terminal."""
+    from kypho.report.assessment import headline
+
+    lines = [f"{document.level}: {headline(document)}"]
+    if document.mri is not None and document.mri.reason:
+        lines.append(f"  MR not assessable: {document.mri.reason}")
+    if document.risk.any is not None:
+        lines.append(f"  Any leak: {document.risk.any.words}; no prediction")
+    lines += [f"Report: {folder / 'assessment.html'}", "Research and education; not a medical device."]
+    return "\n".join(lines)

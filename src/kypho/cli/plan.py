@@ -68,7 +68,8 @@ def _one(
     keep_going: bool,
 ) -> bool | None:
     """Plan and write one level; True if it was refused, None if it was skipped as incomplete."""
-    from kypho.case.plan.run import plan_case, write_plan
+    from kypho.case.plan.files import write_plan
+    from kypho.case.plan.run import plan_case
     from kypho.errors import LevelIncompleteError
     from kypho.report.plan import render_plan
 

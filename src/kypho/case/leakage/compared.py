@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kypho.case.document import Part, Point
+from kypho.case.document import Part, Point, point, rounded
 from kypho.case.leakage.heights import Heightening
 from kypho.case.leakage.plan import PlanAgreement
 
@@ -89,10 +89,10 @@ def plan_entry(found: PlanAgreement | None) -> PlanEntry | None:
     return PlanEntry(
         aligned=found.aligned,
         targets=[
-            TargetEntry(target_lps_mm=_point(n.target_lps_mm), gap_mm=round(n.target_gap_mm, 2))
+            TargetEntry(target_lps_mm=point(n.target_lps_mm, 2), gap_mm=round(n.target_gap_mm, 2))
             for n in found.needles
         ],
-        centre_offset_mm=_point(found.needles[0].centre_offset_mm) if found.needles else None,
+        centre_offset_mm=point(found.needles[0].centre_offset_mm, 2) if found.needles else None,
         injected_ml=None if found.rehearsed_ml is None else round(found.rehearsed_ml, 3),
         cement_ml=round(found.cement_ml, 3),
         field=None
@@ -124,25 +124,16 @@ def heights_entry(found: Heightening | None) -> HeightsEntry | None:
         sites=[
             SiteEntry(
                 site=s.site,
-                before_mm=_rounded(s.before_mm),
-                after_mm=_rounded(s.after_mm),
-                gain_mm=_rounded(s.gain_mm),
+                before_mm=rounded(s.before_mm),
+                after_mm=rounded(s.after_mm),
+                gain_mm=rounded(s.gain_mm),
                 reason=s.reason,
             )
             for s in found.sites
         ],
         uncertainty_mm=round(found.uncertainty_mm, 2),
-        wedge_before_deg=_rounded(found.angle_before_deg),
-        wedge_after_deg=_rounded(found.angle_after_deg),
+        wedge_before_deg=rounded(found.angle_before_deg),
+        wedge_after_deg=rounded(found.angle_after_deg),
         uncertainty_deg=round(found.uncertainty_deg, 2),
         reason=found.reason,
     )
-
-
-def _rounded(number: float | None) -> float | None:
-    return None if number is None else round(number, 2)
-
-
-def _point(values: Point) -> Point:
-    x, y, z = (round(v, 2) for v in values)
-    return x, y, z

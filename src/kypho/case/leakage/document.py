@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kypho.case.document import USE, Part, Point
+from kypho.case.document import USE, Part, Point, point, rounded
 from kypho.case.leakage.compared import HeightsEntry, PlanEntry, heights_entry, plan_entry
 from kypho.case.leakage.run import LeakageResult
 from kypho.case.mri import MriEntry
@@ -155,11 +155,6 @@ def _bounds(interval: Interval, digits: int = 4) -> Bounds:
     )
 
 
-def _point(values) -> Point:  # type: ignore[no-untyped-def]
-    x, y, z = (round(float(v), 2) for v in values)
-    return x, y, z
-
-
 def leakage_document(result: LeakageResult, timings_s: dict[str, float]) -> LeakageDocument:
     """The findings as they are written, worst slices first."""
     found = result.leakage
@@ -172,9 +167,9 @@ def leakage_document(result: LeakageResult, timings_s: dict[str, float]) -> Leak
         inside=InsideEntry(
             ml=_bounds(found.inside.ml),
             fill_percent=_bounds(found.inside.fill_percent, 1),
-            left_share=_rounded(found.inside.left_share, 3),
-            superior_gap_mm=_rounded(found.inside.superior_gap_mm),
-            inferior_gap_mm=_rounded(found.inside.inferior_gap_mm),
+            left_share=rounded(found.inside.left_share, 3),
+            superior_gap_mm=rounded(found.inside.superior_gap_mm),
+            inferior_gap_mm=rounded(found.inside.inferior_gap_mm),
             superior_contact=found.inside.superior_contact,
             inferior_contact=found.inside.inferior_contact,
         ),
@@ -208,10 +203,6 @@ def _prefixes(result: LeakageResult) -> tuple[str, ...]:
     return ("leak.", "action.") if result.mri is None else ("leak.", "action.", "mri.")
 
 
-def _rounded(number: float | None, digits: int = 2) -> float | None:
-    return None if number is None else round(float(number), digits)
-
-
 def _parts(result: LeakageResult) -> list[PartEntry]:
     frame = result.leakage.scene.vertebra.frame
     rows = []
@@ -227,9 +218,9 @@ def _parts(result: LeakageResult) -> list[PartEntry]:
                 route_margin_mm=part.routing.margin_mm,
                 compartments=list(part.routing.compartments),
                 side=part.routing.side,
-                exit_lps_mm=None if exit_mm is None else _point(frame.to_world(exit_mm)),
-                centre_lps_mm=_point(points.mean(axis=0)),
-                extent_mm=_point(points.max(axis=0) - points.min(axis=0)),
+                exit_lps_mm=None if exit_mm is None else point(frame.to_world(exit_mm), 2),
+                centre_lps_mm=point(points.mean(axis=0), 2),
+                extent_mm=point(points.max(axis=0) - points.min(axis=0), 2),
                 canal_ml=round(part.measured.canal_ml, 4),
                 label=part.map_number,
                 notes=list(result.part_notes.get(part.id, ())),
@@ -247,14 +238,14 @@ def _canal(result: LeakageResult) -> CanalEntry:
         found=canal.found,
         ml=round(canal.ml, 4),
         max_encroachment_percent=_bounds(canal.max_encroachment_percent, 2),
-        at_lps_mm=None if canal.at_lps_mm is None else _point(canal.at_lps_mm),
+        at_lps_mm=None if canal.at_lps_mm is None else point(canal.at_lps_mm, 2),
         level=result.leakage.level,
         side=canal.side,
         state=canal.dura.state,
         inside_dura_share=round(canal.dura.inside_share, 3),
         signs=list(canal.dura.signs),
-        free_diameter_mm=None if worst is None else _rounded(worst.free_diameter_mm),
-        cord_gap_mm=_rounded(min(gaps)) if gaps else None,
+        free_diameter_mm=None if worst is None else rounded(worst.free_diameter_mm),
+        cord_gap_mm=rounded(min(gaps)) if gaps else None,
         slices=[
             SliceEntry(
                 index=s.index,
@@ -262,7 +253,7 @@ def _canal(result: LeakageResult) -> CanalEntry:
                 canal_mm2=round(s.canal_mm2, 1),
                 encroachment_percent=_bounds(s.encroachment_percent, 2),
                 free_diameter_mm=round(s.free_diameter_mm, 2),
-                cord_gap_mm=_rounded(s.cord_gap_mm),
+                cord_gap_mm=rounded(s.cord_gap_mm),
                 streak_hu=round(s.streak_hu, 0) if s.streak_hu < float("inf") else None,
                 readable=s.readable,
             )
@@ -284,10 +275,10 @@ def _quality(result: LeakageResult) -> QualityEntry:
         cortex_hu=round(found.limits.cortex_hu, 0),
         seed_hu=round(found.limits.seed_hu, 0),
         saturation_hu=found.limits.saturation_hu,
-        metal_ml=_rounded(found.metal_ml, 3),
+        metal_ml=rounded(found.metal_ml, 3),
         dense_body_ml=round(result.dense_body_ml, 2),
-        doubtful_lps_mm=[_point(p) for p in found.doubtful],
-        dense_elsewhere_lps_mm=[_point(p) for p in found.remote_lps_mm],
-        registration_correlation=_rounded(result.similarity, 3),
+        doubtful_lps_mm=[point(p, 2) for p in found.doubtful],
+        dense_elsewhere_lps_mm=[point(p, 2) for p in found.remote_lps_mm],
+        registration_correlation=rounded(result.similarity, 3),
         notes=list(result.notes),
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from kypho.case.document import write_document
 from kypho.case.folder import case_folder, write_json, write_volume
 from kypho.case.leakage.dicom import write_dicom
 from kypho.case.leakage.document import LeakageDocument, leakage_document
-from kypho.case.leakage.run import LeakageResult, Stepper
+from kypho.case.leakage.run import LeakageResult
 from kypho.case.manifest import manifest
 from kypho.case.mri import mri_hashes
+from kypho.case.steps import Stepper
 from kypho.space import resample
 
 __all__ = ["write_leakage"]
@@ -39,7 +41,7 @@ def write_leakage(
         with step("report"):
             render(result, document, staging)
         with step("files"):
-            write_json(staging / "leakage.json", document.model_dump(mode="json", by_alias=True))
+            write_document(staging / "leakage.json", document)
             cement = resample(result.leakage.cement_map, result.ct.volume.grid)
             write_volume(staging / "cement.nii.gz", cement)
             if result.ct.sources and cement.array.any():
@@ -51,7 +53,6 @@ def write_leakage(
                 inputs={"ct": result.ct.sha256, "labels": result.labels.sha256, **beside},
                 settings={"level": result.leakage.level},
                 timings_s=timings_s,
-                outputs=[p for p in staging.rglob("*") if p.is_file()],
                 folder=staging,
                 notes=result.notes,
             ),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from kypho.case.leakage.heights import Heightening, compare_heights
 from kypho.case.leakage.notes import dense_ml, part_notes, slice_notes
 from kypho.case.leakage.plan import PlanAgreement, PlannedCase, compare_plan
 from kypho.case.mri import MriCase, MriEntry, MriFit, fit_mri, mri_entry
+from kypho.case.steps import Stepper
 from kypho.errors import InputError, LevelError
 from kypho.evidence import value
 from kypho.formats import CtInput, LabelsInput
@@ -22,9 +22,7 @@ from kypho.leakage import Leakage, check_leakage
 from kypho.leakage.mend import mend_level
 from kypho.leakage.register import register_vertebra
 
-__all__ = ["METAL_NUMBER", "LeakageResult", "Stepper", "check_case"]
-
-Stepper = Callable[[str], AbstractContextManager[None]]
+__all__ = ["METAL_NUMBER", "LeakageResult", "check_case"]
 
 METAL_NUMBER = 100
 """Of metal in the cement map."""

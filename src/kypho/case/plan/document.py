@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kypho.anatomy import Vertebra
-from kypho.case.document import USE, Point
+from kypho.case.document import USE, point
+from kypho.case.plan.run import PlanResult
 from kypho.case.plan.schema import (
     PLAN_SCHEMA,
     ApproachPart,
@@ -29,50 +29,47 @@ from kypho.case.plan.schema import (
     VertebraPart,
 )
 from kypho.evidence import all_records, record
-from kypho.formats import CtInput
-from kypho.planning import LevelPlan, Needle, PlanSettings
+from kypho.planning import Approach, LevelPlan, Needle, PlanSettings
+from kypho.planning.ap_lateral import RuleCheck
 from kypho.planning.balloon import BalloonPlan
 from kypho.planning.optimum import Certificate
+from kypho.planning.robustness import Robustness
 
 __all__ = ["plan_document"]
 
 
-def plan_document(
-    ct: CtInput,
-    settings: PlanSettings,
-    vertebra: Vertebra,
-    plan: LevelPlan,
-    balloons: Sequence[BalloonPlan],
-    timings_s: dict[str, float],
-) -> PlanDocument:
-    """The document of a plan; `balloons` belong to the needles of its first approach."""
-    spacing = ct.volume.grid.spacing_mm
-    approaches = [
-        ApproachPart(
-            strategy=a.strategy,
-            route=a.route,
-            feasible=a.feasible,
-            acceptable="acceptable" if a.feasible else "not acceptable",
-            p_canal=a.p_canal,
-            reasons=[ReasonPart(what=r.what, value=r.value, limit=r.limit, unit=r.unit) for r in a.reasons],
-            needles=[_needle(n, vertebra, settings) for n in a.needles],
-        )
-        for a in plan.approaches
-    ]
+def plan_document(result: PlanResult, timings_s: dict[str, float]) -> PlanDocument:
+    """The document of a plan, with the seconds per step so far."""
+    plan, settings = result.plan, result.settings
+    balloons = zip(plan.approaches[0].needles, result.balloons, strict=True)
     return PlanDocument(
         schema=PLAN_SCHEMA,
         use=USE,
         level=plan.level,
-        input=InputPart(ct_sha256=ct.sha256, spacing_mm=spacing),
-        vertebra=_vertebra(vertebra),
-        approaches=approaches,
+        input=InputPart(ct_sha256=result.ct.sha256, spacing_mm=result.ct.volume.grid.spacing_mm),
+        vertebra=_vertebra(result.vertebra),
+        approaches=[_approach(a, result.vertebra, settings) for a in plan.approaches],
         recommended=plan.recommended,
         why=plan.why,
         fracture_notes=list(plan.notes),
-        balloons=[_balloon(n, b) for n, b in zip(plan.approaches[0].needles, balloons, strict=True)],
+        balloons=[_balloon(needle, balloon) for needle, balloon in balloons],
         limits_mm=vars(settings.limits),
         unconfirmed=_unconfirmed(plan),
         timings_s=timings_s,
+    )
+
+
+def _approach(approach: Approach, vertebra: Vertebra, settings: PlanSettings) -> ApproachPart:
+    return ApproachPart(
+        strategy=approach.strategy,
+        route=approach.route,
+        feasible=approach.feasible,
+        acceptable="acceptable" if approach.feasible else "not acceptable",
+        p_canal=approach.p_canal,
+        reasons=[
+            ReasonPart(what=r.what, value=r.value, limit=r.limit, unit=r.unit) for r in approach.reasons
+        ],
+        needles=[_needle(n, vertebra, settings) for n in approach.needles],
     )
 
 
@@ -80,7 +77,7 @@ def _balloon(needle: Needle, balloon: BalloonPlan) -> BalloonPart:
     return BalloonPart(
         side=needle.task.side,
         size=balloon.size,
-        centre_lps_mm=_point(balloon.centre_mm),
+        centre_lps_mm=point(balloon.centre_mm),
         largest_ml=balloon.largest_ml,
         limited_by=balloon.limited_by,
         lift_mm=balloon.lift_mm,
@@ -102,14 +99,14 @@ def _vertebra(vertebra: Vertebra) -> VertebraPart:
     frame = vertebra.frame
     return VertebraPart(
         frame_lps=FramePart(
-            origin_mm=_point(frame.origin_mm),
-            left=_point(frame.left),
-            posterior=_point(frame.posterior),
-            superior=_point(frame.superior),
+            origin_mm=point(frame.origin_mm),
+            left=point(frame.left),
+            posterior=point(frame.posterior),
+            superior=point(frame.superior),
         ),
         pedicles={
             side: PediclePart(
-                isthmus_centre_lps_mm=_point(p.isthmus_mm),
+                isthmus_centre_lps_mm=point(p.isthmus_mm),
                 isthmus_width_mm=p.width_mm,
                 isthmus_height_mm=p.height_mm,
                 transverse_angle_deg=p.transverse_angle_deg,
@@ -129,19 +126,17 @@ def _vertebra(vertebra: Vertebra) -> VertebraPart:
 def _needle(needle: Needle, vertebra: Vertebra, settings: PlanSettings) -> NeedlePart:
     skin = needle.skin_mm
     to_bone = None if skin is None else float(np.linalg.norm(skin - needle.entry_mm))
-    shift = needle.robustness
-    rule = needle.rule
     return NeedlePart(
         side=needle.task.side,
         route=needle.task.route,
         device=needle.device.name,
         outer_diameter_mm=needle.device.outer_diameter_mm,
         outer_diameter_confirmed=needle.device.confirmed,
-        skin_lps_mm=None if skin is None else _point(skin),
+        skin_lps_mm=None if skin is None else point(skin),
         skin_to_midline_mm=None if skin is None else abs(float(vertebra.frame.to_local(skin)[0])),
-        bone_entry_lps_mm=_point(needle.entry_mm),
-        tip_lps_mm=_point(needle.tip_mm),
-        target_lps_mm=_point(needle.target_mm),
+        bone_entry_lps_mm=point(needle.entry_mm),
+        tip_lps_mm=point(needle.tip_mm),
+        target_lps_mm=point(needle.target_mm),
         target_distance_mm=needle.target_distance_mm,
         past_midline_mm=needle.past_midline_mm,
         margins_mm=dict(needle.margins_mm),
@@ -150,24 +145,8 @@ def _needle(needle: Needle, vertebra: Vertebra, settings: PlanSettings) -> Needl
         heary=needle.heary,
         facet_violation=needle.margins_mm.get("bone", 1.0) < 0,
         certificate=_certificate(needle.certificates),
-        ap_lateral_rule=RulePart(
-            compliant=rule.compliant,
-            min_margin_mm=rule.min_margin_mm,
-            first_violation_mm=rule.first_violation_mm,
-            steps=[
-                StepPart(depth_mm=s.depth_mm, ap=s.ap_mm, lateral=s.lateral_mm, ok=s.ok) for s in rule.steps
-            ],
-        ),
-        robustness=RobustnessPart(
-            p_canal=shift.p_canal,
-            p_canal_se=shift.standard_error(shift.p_canal),
-            p_breach_2mm=shift.p_breach_2mm,
-            p_breach_2mm_se=shift.standard_error(shift.p_breach_2mm),
-            n=shift.n,
-            seed=shift.seed,
-            entry_sigma_mm=settings.entry_sigma_mm,
-            angle_sigma_deg=settings.angle_sigma_deg,
-        ),
+        ap_lateral_rule=_rule(needle.rule),
+        robustness=_robustness(needle.robustness, settings),
         depths_mm={
             d.name: DepthPart(
                 from_skin_mm=None if to_bone is None else to_bone + d.from_bone_mm,
@@ -178,6 +157,28 @@ def _needle(needle: Needle, vertebra: Vertebra, settings: PlanSettings) -> Needl
         },
         angles_deg=dict(needle.angles_deg),
         path_hu=needle.path_hu,
+    )
+
+
+def _rule(rule: RuleCheck) -> RulePart:
+    return RulePart(
+        compliant=rule.compliant,
+        min_margin_mm=rule.min_margin_mm,
+        first_violation_mm=rule.first_violation_mm,
+        steps=[StepPart(depth_mm=s.depth_mm, ap=s.ap_mm, lateral=s.lateral_mm, ok=s.ok) for s in rule.steps],
+    )
+
+
+def _robustness(shift: Robustness, settings: PlanSettings) -> RobustnessPart:
+    return RobustnessPart(
+        p_canal=shift.p_canal,
+        p_canal_se=shift.standard_error(shift.p_canal),
+        p_breach_2mm=shift.p_breach_2mm,
+        p_breach_2mm_se=shift.standard_error(shift.p_breach_2mm),
+        n=shift.n,
+        seed=shift.seed,
+        entry_sigma_mm=settings.entry_sigma_mm,
+        angle_sigma_deg=settings.angle_sigma_deg,
     )
 
 
@@ -205,7 +206,3 @@ def _certificate(certificates: Mapping[str, Certificate]) -> CertificatePart:
         gap_mm=None if first is None else first.gap_mm,
         stages=stages,
     )
-
-
-def _point(xyz: NDArray[np.float64]) -> Point:
-    return (float(xyz[0]), float(xyz[1]), float(xyz[2]))

@@ -1,23 +1,31 @@
-"""A plan for other programs: needles for 3D Slicer, CAD and spreadsheets, the vertebra's parts as masks."""
+"""The files of a plan: plan.json, the report, and for other programs needles and the vertebra's parts."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kypho.anatomy import ARCH, BODY, CANAL, LEFT_PEDICLE, RIGHT_PEDICLE
-from kypho.case.folder import write_json, write_volume
+from kypho.case.assessment.document import assessment_document
+from kypho.case.document import write_document
+from kypho.case.folder import case_folder, write_json, write_volume
+from kypho.case.manifest import manifest
+from kypho.case.plan.document import plan_document
+from kypho.case.plan.run import PlanResult
 from kypho.case.plan.schema import PlanDocument
+from kypho.case.steps import Stepper
 from kypho.formats import CtInput, NeedleLine, slicer_markups
 from kypho.formats.dicom_out import Code, SegmentMask, write_seg
 from kypho.formats.stl import cylinder_triangles, write_stl
 from kypho.planning import LevelPlan
 from kypho.space import Volume
 
-__all__ = ["write_needles", "write_regions"]
+__all__ = ["write_plan"]
 
 PARTS: dict[int, tuple[Code, tuple[int, int, int]]] = {
     BODY: (("BODY", "99KYPHO", "Vertebral body"), (86, 180, 233)),
@@ -29,14 +37,58 @@ PARTS: dict[int, tuple[Code, tuple[int, int, int]]] = {
 """Number in `Vertebra.regions` to code and colour, those of the report's figures."""
 
 
-def write_needles(folder: Path, plan: LevelPlan, document: PlanDocument) -> None:
+def write_plan(
+    result: PlanResult,
+    out: Path,
+    timings_s: dict[str, float],
+    step: Stepper,
+    render: Callable[[PlanResult, PlanDocument, Path], None],
+) -> PlanDocument:
+    """Write the case folder: all files or none.
+
+    Args:
+        result: the plan.
+        out: the case folder.
+        timings_s: seconds per step so far; grows while this runs.
+        step: marks named steps.
+        render: writes report and figures into a folder; the report layer provides it.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    with case_folder(out) as staging:
+        document = plan_document(result, timings_s)
+        with step("report"):
+            render(result, document, staging)
+        with step("files"):
+            document = plan_document(result, timings_s)
+            write_document(staging / "assessment.json", assessment_document(result.assessed))
+            write_document(staging / "plan.json", document)
+            _write_needles(staging, result.plan, document)
+            regions = result.vertebra.regions_on(result.labels.labels)
+            _write_regions(staging, regions, result.ct, document.level)
+        write_json(
+            staging / "manifest.json",
+            manifest(
+                command="plan",
+                inputs={"ct": result.ct.sha256, "labels": result.labels.sha256},
+                settings=asdict(result.settings) | {"level": result.plan.level},
+                timings_s=timings_s,
+                folder=staging,
+                notes=(*result.ct.notes, *result.labels.notes),
+            ),
+        )
+    return document
+
+
+def _write_needles(folder: Path, plan: LevelPlan, document: PlanDocument) -> None:
     """Needles of the first approach, or its nearest miss, for 3D Slicer and as STL; all as a table."""
     write_json(folder / "markups.mrk.json", slicer_markups(_lines(plan)))
     write_stl(folder / "needles.stl", _shafts(plan))
     _write_table(folder / "needles.csv", document)
 
 
-def write_regions(folder: Path, regions: Volume, ct: CtInput, level: str) -> None:
+def _write_regions(folder: Path, regions: Volume, ct: CtInput, level: str) -> None:
     """The vertebra's parts on the CT's grid as NIfTI; as DICOM SEG too where the CT is a DICOM series."""
     write_volume(folder / "regions.nii.gz", regions)
     if ct.sources:

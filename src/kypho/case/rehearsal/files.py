@@ -9,7 +9,8 @@ from pathlib import Path
 from kypho.case.folder import case_folder, write_json, write_volume
 from kypho.case.manifest import manifest
 from kypho.case.rehearsal.document import RehearsalDocument, rehearsal_document
-from kypho.case.rehearsal.run import RehearsedCase, Stepper
+from kypho.case.rehearsal.run import RehearsedCase
+from kypho.case.steps import Stepper
 from kypho.space import Volume
 
 __all__ = ["write_rehearsal"]
@@ -55,7 +56,6 @@ def write_rehearsal(
                 inputs=digests,
                 settings=asdict(result.settings) | {"level": result.level},
                 timings_s=timings_s,
-                outputs=[p for p in staging.rglob("*") if p.is_file()],
                 folder=staging,
                 notes=result.notes,
             ),

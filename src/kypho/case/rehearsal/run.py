@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,6 +11,7 @@ from kypho.anatomy import Vertebra, build_vertebra
 from kypho.case.rehearsal.members import MemberFile
 from kypho.case.rehearsal.needles import Lines, drilled, planned_needles, require_in_bone
 from kypho.case.rehearsal.settings import NeedleLineMm, RehearseSettings, Scenario
+from kypho.case.steps import Stepper
 from kypho.cement import BoneField, Inflation, Needle, Rehearsal, Settings, cement, inflate, inject
 from kypho.cement.compartments import CODES, INSIDE, LEAK_REGIONS
 from kypho.cement.ensemble import CANAL_ROUTES, Ensemble, Member, run_ensemble
@@ -26,15 +26,11 @@ from kypho.fracture.regions import DamageRegions, damage_regions
 __all__ = [
     "RehearsedCase",
     "RehearsedScenario",
-    "Stepper",
     "prepared",
     "rehearse_case",
     "rehearse_vertebra",
     "visible_from_ml",
 ]
-
-Stepper = Callable[[str], AbstractContextManager[None]]
-"""Marks a named step of long work, for progress bar and timings."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
