@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from kypho.case.folder import write_json
-
-__all__ = ["USE", "Number", "Part", "Point", "point", "rounded", "write_document"]
+__all__ = ["USE", "Number", "Part", "Point", "point", "rounded"]
 
 USE = "research and education; not a medical device"
 
@@ -23,15 +20,6 @@ class Part(BaseModel):
     """A part of a document: nothing in it that its schema does not name."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-
-def write_document(path: Path, document: Part) -> None:
-    """Write a document as its schema names its parts.
-
-    Raises:
-        ValueError: NaN or infinity, which JSON cannot hold.
-    """
-    write_json(path, document.model_dump(mode="json", by_alias=True))
 
 
 def point(xyz: Iterable[float], digits: int = 4) -> Point:

@@ -15,11 +15,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pydantic import BaseModel
+
 from kypho.errors import DiskFullError, OutputError, ReadOnlyError
 from kypho.formats.nifti import write_nifti
 from kypho.space import Volume
 
-__all__ = ["case_folder", "require_writable", "write_json", "write_volume"]
+__all__ = ["case_folder", "require_writable", "write_document", "write_json", "write_volume"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -196,6 +198,11 @@ def write_json(path: Path, content: Any) -> None:
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def write_document(path: Path, document: BaseModel) -> None:
+    """Write a document as its schema names its parts."""
+    write_json(path, document.model_dump(mode="json", by_alias=True))
 
 
 def write_volume(path: Path, volume: Volume, *, synthetic: bool = False) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kypho.cli.codes import EXIT_CANAL_LEAK, EXIT_NO_CEMENT, EXIT_NOT_READABLE
+from kypho.cli.codes import EXIT_CANAL_LEAK, EXIT_NO_CEMENT, EXIT_NOT_READABLE, EXIT_OK
 from kypho.cli.inputs import READING, chosen_level, labels_on, read_mri
 from kypho.cli.options import (
     AsJson,
@@ -20,6 +20,10 @@ from kypho.cli.options import (
     Series,
     writable,
 )
+
+if TYPE_CHECKING:
+    from kypho.case.leakage.document import LeakageDocument
+    from kypho.case.mri import MriEntry
 
 __all__ = ["check"]
 
@@ -101,15 +105,21 @@ def check(
             result, folder, steps.timings_s, steps.step, render_leakage, keep_identity=keep_identity
         )
     typer.echo(document.model_dump_json(by_alias=True) if as_json else _summary(document, folder))
+    code = _exit_code(document, expected=not expect_no_cement)
+    if code:
+        raise typer.Exit(code)
+
+
+def _exit_code(document: LeakageDocument, *, expected: bool) -> int:
+    """What the findings say to a script; 0 where there is nothing to say, `expected` is cement."""
     if document.canal.found:
-        raise typer.Exit(EXIT_CANAL_LEAK)
+        return EXIT_CANAL_LEAK
     if not document.quality.readable:
-        raise typer.Exit(EXIT_NOT_READABLE)
-    if document.cement_ml.value == 0 and not expect_no_cement:
-        raise typer.Exit(EXIT_NO_CEMENT)
+        return EXIT_NOT_READABLE
+    return EXIT_NO_CEMENT if expected and document.cement_ml.value == 0 else EXIT_OK
 
 
-def _mri_line(mri) -> str:  # type: ignore[no-untyped-def]
+def _mri_line(mri: MriEntry) -> str:
     if mri.state != "read":
         return f"  MR: not assessable: {mri.reason}"
     said = [
@@ -127,26 +137,13 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _summary(document, folder: Path) -> str:  # type: ignore[no-untyped-def]
+def _summary(document: LeakageDocument, folder: Path) -> str:
     """A few lines for the terminal."""
     c = document.cement_ml
-    lines = [f"{document.level}: {c.value:.2f} mL of cement ({c.low:.2f} to {c.high:.2f})."]
-    canal = document.canal
-    if canal.found:
-        p = canal.max_encroachment_percent
-        lines.append(
-            f"  CEMENT IN THE CANAL: {canal.state}, {canal.side}, up to {p.value:.0f} % of its area "
-            f"({p.low:.0f} to {p.high:.0f})."
-        )
-    elif document.quality.dense_body_ml > 0:
-        lines.append(
-            f"  DOUBTFUL: dense body of {document.quality.dense_body_ml:.1f} mL, cement of low contrast or "
-            "sclerosis; no statement on cement in the canal."
-        )
-    elif not document.quality.readable:
-        lines.append("  THE CANAL CANNOT BE READ: streaks or metal; no statement on cement in it.")
-    else:
-        lines.append("  No cement found in the canal.")
+    lines = [
+        f"{document.level}: {c.value:.2f} mL of cement ({c.low:.2f} to {c.high:.2f}).",
+        _canal_line(document),
+    ]
     for part in document.parts:
         likely = f" (likely {_words(part.likely_route)})" if part.route != part.likely_route else ""
         lines.append(f"  part {part.id}: {part.ml.value:.2f} mL, {_words(part.route)}{likely}, {part.side}")
@@ -161,3 +158,21 @@ def _summary(document, folder: Path) -> str:  # type: ignore[no-untyped-def]
     return "\n".join(
         [*lines, "  Research and education; not a medical device.", f"Report: {folder / 'report.html'}"]
     )
+
+
+def _canal_line(document: LeakageDocument) -> str:
+    canal, quality = document.canal, document.quality
+    if canal.found:
+        p = canal.max_encroachment_percent
+        return (
+            f"  CEMENT IN THE CANAL: {canal.state}, {canal.side}, up to {p.value:.0f} % of its area "
+            f"({p.low:.0f} to {p.high:.0f})."
+        )
+    if quality.dense_body_ml > 0:
+        return (
+            f"  DOUBTFUL: dense body of {quality.dense_body_ml:.1f} mL, cement of low contrast or "
+            "sclerosis; no statement on cement in the canal."
+        )
+    if not quality.readable:
+        return "  THE CANAL CANNOT BE READ: streaks or metal; no statement on cement in it."
+    return "  No cement found in the canal."

@@ -13,8 +13,9 @@ from kypho.case.assessment.run import AssessmentResult
 from kypho.case.document import USE, Number, Part
 from kypho.case.mri import MriEntry, mri_entry
 from kypho.evidence import record
+from kypho.fracture import Assessment
 from kypho.fracture.bone import density_class
-from kypho.fracture.findings import State
+from kypho.fracture.findings import Finding, State
 from kypho.risk import LeakRisk, in_words
 
 __all__ = [
@@ -181,23 +182,13 @@ def assessment_document(result: AssessmentResult) -> AssessmentDocument:
     a = result.assessment
     sites = ("anterior", "middle", "posterior")
     expected = {s: a.loss.expected.at(s) for s in sites} if a.loss.expected else {}
-    z = None
-    if a.bone and a.others.mean_hu is not None and a.others.sd_hu:
-        z = (a.bone.mean_hu - a.others.mean_hu) / a.others.sd_hu
     return AssessmentDocument(
         schema=ASSESSMENT_SCHEMA,
         level=a.level,
         ct_sha256=result.ct.sha256,
         labels_sha256=result.labels.sha256,
         slice_mm=a.slice_mm,
-        findings=[
-            FindingPart(
-                **{**asdict(f), "evidence": list(f.evidence)},
-                source=_source(f.evidence),
-                unconfirmed=[i for i in f.evidence if not record(i).confirmed],
-            )
-            for f in a.findings
-        ],
+        findings=[_finding(f) for f in a.findings],
         height_mm=_sites({s: a.heights.at(s) for s in sites}),
         height_expected_mm=_sites(expected),
         height_loss_percent=_sites(a.loss.percent),
@@ -208,14 +199,7 @@ def assessment_document(result: AssessmentResult) -> AssessmentDocument:
         kyphosis_deg=a.kyphosis_deg,
         kyphosis_between=a.kyphosis_of,
         body_volume_ml=_number(a.body_ml),
-        bone=BonePart(
-            mean_hu=a.bone.mean_hu if a.bone else None,
-            sd_hu=a.bone.sd_hu if a.bone else None,
-            region=a.bone.region if a.bone else None,
-            opportunistic_class=density_class(a.bone.mean_hu) if a.bone else None,
-            z_score=z,
-            compared_with=list(a.others.levels),
-        ),
+        bone=_bone(a),
         basivertebral_foramen_mm2=sum(o.area_mm2 for o in a.foramen) if a.foramen else None,
         foreign_material_ml=a.foreign_ml,
         advice=[asdict(line) for line in result.advice],
@@ -223,6 +207,28 @@ def assessment_document(result: AssessmentResult) -> AssessmentDocument:
         mri=None if result.mri is None else mri_entry(result.mri, result.vertebra),
         notes=[*a.notes, *result.ct.notes, *result.labels.notes],
         use=USE,
+    )
+
+
+def _finding(found: Finding) -> FindingPart:
+    return FindingPart(
+        **{**asdict(found), "evidence": list(found.evidence)},
+        source=_source(found.evidence),
+        unconfirmed=[i for i in found.evidence if not record(i).confirmed],
+    )
+
+
+def _bone(a: Assessment) -> BonePart:
+    bone, others, z = a.bone, a.others, None
+    if bone and others.mean_hu is not None and others.sd_hu:
+        z = (bone.mean_hu - others.mean_hu) / others.sd_hu
+    return BonePart(
+        mean_hu=bone.mean_hu if bone else None,
+        sd_hu=bone.sd_hu if bone else None,
+        region=bone.region if bone else None,
+        opportunistic_class=density_class(bone.mean_hu) if bone else None,
+        z_score=z,
+        compared_with=list(others.levels),
     )
 
 

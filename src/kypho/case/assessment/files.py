@@ -8,8 +8,7 @@ from typing import Any
 
 from kypho.case.assessment.document import AssessmentDocument, assessment_document
 from kypho.case.assessment.run import AssessmentResult
-from kypho.case.document import write_document
-from kypho.case.folder import case_folder, write_json
+from kypho.case.folder import case_folder, write_document, write_json
 from kypho.case.manifest import manifest
 from kypho.case.mri import mri_hashes
 from kypho.case.steps import Stepper

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from kypho.case.document import write_document
-from kypho.case.folder import case_folder, write_json, write_volume
+from kypho.case.folder import case_folder, write_document, write_json, write_volume
 from kypho.case.leakage.dicom import write_dicom
 from kypho.case.leakage.document import LeakageDocument, leakage_document
 from kypho.case.leakage.run import LeakageResult

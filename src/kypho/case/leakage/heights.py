@@ -103,17 +103,16 @@ def compare_heights(
     spread = float(np.hypot(before.grid.spacing_mm[0], after.grid.spacing_mm[0]) / 2)
     arm = (CENTRES["posterior"] - CENTRES["anterior"]) * columns.depth_mm
     wedge = _wedge_deg(columns)
-    known = wedge is not None and front is not None and back is not None
-    turned = (
-        float(np.degrees(np.arctan((front - back) / arm))) if front is not None and back is not None else 0
-    )
+    angle_after = None
+    if wedge is not None and front is not None and back is not None:
+        angle_after = wedge - float(np.degrees(np.arctan((front - back) / arm)))
     return Heightening(
         sites=tuple(rows),
         angle_before_deg=wedge,
-        angle_after_deg=wedge - turned if known and wedge is not None else None,
+        angle_after_deg=angle_after,
         uncertainty_mm=spread,
         uncertainty_deg=float(np.degrees(np.arctan(spread / arm))),
-        reason="" if known else "needs the heights in front and behind",
+        reason="" if angle_after is not None else "needs the heights in front and behind",
     )
 
 

@@ -21,6 +21,7 @@ from kypho.formats import CtInput, LabelsInput
 from kypho.leakage import Leakage, check_leakage
 from kypho.leakage.mend import mend_level
 from kypho.leakage.register import register_vertebra
+from kypho.space import Frame
 
 __all__ = ["METAL_NUMBER", "LeakageResult", "check_case"]
 
@@ -91,58 +92,84 @@ def check_case(
         FrameOfReferenceError: the two CTs do not match at the level.
         InputError: both CTs are the same image, or in the wrong order.
     """
-    notes = (*notes, *ct.notes, *labels.notes, *slice_notes(ct.volume))
-    similarity = motion = heights = None
-    numbers = labels.labels
-    if before is not None:
+    if before is None:
+        placed = _as_labelled(ct, labels.labels, level, step)
+    else:
         _require_two_images(ct, before)
-    with step("vertebra model"):
-        source = ct if before is None else before
-        if before is None:
-            numbers, swallowed_ml = mend_level(ct.volume, numbers, level)
-            if swallowed_ml > 0:
-                notes += (
-                    f"{swallowed_ml:.2f} mL of cement missing from the label of {level} was given back to it",
-                )
-        vertebra: Vertebra = build_vertebra(source.volume, numbers, level)
+        placed = _carried_over(ct, before, labels.labels, level, step)
+    found = check_leakage(ct.volume, placed.labels, placed.vertebra, timer=step)
+    said = _on_cement(found, ct, placed.labels, expected=not expect_no_cement)
+    heights = fit = None
     if before is not None:
-        with step("registration"):
-            found = register_vertebra(before.volume, ct.volume, vertebra)
-            similarity, motion, first_frame = found.similarity, found.motion, vertebra.frame
-            vertebra = move_vertebra(vertebra, motion)
-            numbers = move_labels(numbers, motion, ct.volume.grid)
-        notes += (f"vertebra carried over from the pre-operative CT (correlation {similarity:.2f})",)
-    result = check_leakage(ct.volume, numbers, vertebra, timer=step)
-    doubtful_ml = 0.0 if expect_no_cement else result.dense_body_ml
-    if not expect_no_cement and doubtful_ml == 0:
-        notes += _without_cement(result, ct, numbers)
-    if before is not None and result.cement_ml.value == 0:
-        _require_right_order(before, labels.labels, level)
-    if result.dense_body_ml > 0:
-        notes += (
-            f"doubtful: dense body of {result.dense_body_ml:.1f} mL at {level}, cement of low contrast or "
-            "sclerosis; compare with the CT before the operation",
-        )
-    if before is not None:
+        if found.cement_ml.value == 0:
+            _require_right_order(before, labels.labels, level)
         with step("heights"):
-            heights = compare_heights(before.volume, labels.labels, first_frame, ct.volume, result)
-    fit = None
+            heights = compare_heights(before.volume, labels.labels, placed.frame_labelled, ct.volume, found)
     if mri is not None:
         with step("MR"):
-            fit = fit_mri(mri, numbers, vertebra)
+            fit = fit_mri(mri, placed.labels, placed.vertebra)
     return LeakageResult(
         ct=ct,
         labels=labels,
-        leakage=result,
-        similarity=similarity,
-        mri=None if fit is None else mri_entry(fit, vertebra, _canal_cement(result)),
+        leakage=found,
+        similarity=placed.similarity,
+        mri=None if fit is None else mri_entry(fit, placed.vertebra, _canal_cement(found)),
         mri_fit=fit,
-        plan=None if planned is None else _against_plan(result, planned, ct, before, motion),
+        plan=None if planned is None else _against_plan(found, planned, ct, before, placed.motion),
         heights=heights,
-        dense_body_ml=doubtful_ml,
-        notes=notes,
-        part_notes=part_notes(result, ct.volume, numbers),
+        dense_body_ml=0.0 if expect_no_cement else found.dense_body_ml,
+        notes=(*notes, *ct.notes, *labels.notes, *slice_notes(ct.volume), *placed.notes, *said),
+        part_notes=part_notes(found, ct.volume, placed.labels),
     )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Placed:
+    """The level as it lies on the CT after the operation.
+
+    Attributes:
+        vertebra, labels: on that CT.
+        frame_labelled: the vertebra's frame on the CT that was labelled.
+        similarity, motion: of the registration; None where this very CT was labelled.
+        notes: one sentence each.
+    """
+
+    vertebra: Vertebra
+    labels: Labels
+    frame_labelled: Frame
+    similarity: float | None = None
+    motion: Rigid | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _as_labelled(ct: CtInput, labels: Labels, level: str, step: Stepper) -> _Placed:
+    """The level by the labels of this CT, with the cement that its label left out."""
+    with step("vertebra model"):
+        mended, swallowed_ml = mend_level(ct.volume, labels, level)
+        vertebra = build_vertebra(ct.volume, mended, level)
+    notes = (f"{swallowed_ml:.2f} mL of cement missing from the label of {level} was given back to it",)
+    return _Placed(
+        vertebra=vertebra,
+        labels=mended,
+        frame_labelled=vertebra.frame,
+        notes=notes if swallowed_ml > 0 else (),
+    )
+
+
+def _carried_over(ct: CtInput, before: CtInput, labels: Labels, level: str, step: Stepper) -> _Placed:
+    """The level by the labels of the CT before the operation, registered with this one."""
+    with step("vertebra model"):
+        vertebra = build_vertebra(before.volume, labels, level)
+    with step("registration"):
+        found = register_vertebra(before.volume, ct.volume, vertebra)
+        return _Placed(
+            vertebra=move_vertebra(vertebra, found.motion),
+            labels=move_labels(labels, found.motion, ct.volume.grid),
+            frame_labelled=vertebra.frame,
+            similarity=found.similarity,
+            motion=found.motion,
+            notes=(f"vertebra carried over from the pre-operative CT (correlation {found.similarity:.2f})",),
+        )
 
 
 def _canal_cement(found: Leakage) -> NDArray[np.float64]:
@@ -182,18 +209,24 @@ def _require_right_order(before: CtInput, labels: Labels, level: str) -> None:
         )
 
 
-def _without_cement(result: Leakage, ct: CtInput, labels: Labels) -> tuple[str, ...]:
-    """The note on a level without any cement.
+def _on_cement(found: Leakage, ct: CtInput, labels: Labels, *, expected: bool) -> tuple[str, ...]:
+    """The note on a level without certain cement.
 
     Raises:
         LevelError: another level holds it.
     """
-    if result.inside.ml.value < value("leak.other_level_ml") / 2:
-        _require_no_other_level(ct, labels, result.level)
-    if result.cement_ml.value > 0:
+    level = found.level
+    if found.dense_body_ml > 0:
+        return (
+            f"doubtful: dense body of {found.dense_body_ml:.1f} mL at {level}, cement of low contrast or "
+            "sclerosis; compare with the CT before the operation",
+        )
+    if expected and found.inside.ml.value < value("leak.other_level_ml") / 2:
+        _require_no_other_level(ct, labels, level)
+    if not expected or found.cement_ml.value > 0:
         return ()
     return (
-        f"no cement found at {result.level}: this looks like a CT before the operation or of another level; "
+        f"no cement found at {level}: this looks like a CT before the operation or of another level; "
         "--expect-no-cement takes it as it is",
     )
 

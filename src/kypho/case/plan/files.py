@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from kypho.anatomy import ARCH, BODY, CANAL, LEFT_PEDICLE, RIGHT_PEDICLE
 from kypho.case.assessment.document import assessment_document
-from kypho.case.document import write_document
-from kypho.case.folder import case_folder, write_json, write_volume
+from kypho.case.folder import case_folder, write_document, write_json, write_volume
 from kypho.case.manifest import manifest
 from kypho.case.plan.document import plan_document
 from kypho.case.plan.run import PlanResult
