@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "formats"))
 
 from dicom_builder import IDENTITY, SeriesSpec, ct_slices, save
 
+from kypho.evidence import record
 from kypho.formats import read_ct
 
 CT = files("kypho.formats").joinpath("sample/t5-t9_ct.nii.gz")
@@ -60,6 +61,13 @@ def test_json_on_stdout_is_plan_json(planned):
     assert shown == json.loads((case / "plan.json").read_text())
     assert shown["schema"] == "kypho.plan/1"
     assert shown["level"] == "T7"
+
+
+def test_the_plan_names_the_unconfirmed_numbers_it_read(planned):
+    """Limits, needles and findings are its own; the risk stands beside it in assessment.json."""
+    listed = json.loads((planned[1] / "plan.json").read_text())["unconfirmed"]
+    assert {"plan.limit.canal_mm", "plan.target.height_fraction", "balloon.limit_kpa"} <= set(listed)
+    assert not [key for key in listed if record(key).confirmed or key.startswith(("risk.", "leak."))]
 
 
 def test_plan_json_follows_its_schema(planned, tmp_path):

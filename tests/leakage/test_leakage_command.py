@@ -64,6 +64,7 @@ def test_the_exit_code_and_the_document_tell_the_founding_case(checked):
     assert document.canal.state in ("intradural", "undetermined")
     assert document.actions[0].urgency == "at_once"
     assert "leak.seed_hu" in document.unconfirmed
+    assert "leak.height_alike" not in document.unconfirmed, "no CT before, so no heights were compared"
     html = (case / "report.html").read_text()
     assert "not a medical device" in html
     assert "http" not in html.replace("http://www.w3.org", "")

@@ -7,7 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-__all__ = ["USE", "Number", "Part", "Point", "point", "rounded"]
+from kypho.evidence import record
+
+__all__ = ["USE", "Number", "Part", "Point", "point", "rounded", "unconfirmed"]
 
 USE = "research and education; not a medical device"
 
@@ -20,6 +22,11 @@ class Part(BaseModel):
     """A part of a document: nothing in it that its schema does not name."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+def unconfirmed(ids: Iterable[str]) -> list[str]:
+    """Those evidence records that no source confirms, in order of their ids."""
+    return sorted(key for key in set(ids) if not record(key).confirmed)
 
 
 def point(xyz: Iterable[float], digits: int = 4) -> Point:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from kypho import __version__
-from kypho.evidence import Record
+from kypho.evidence import Record, record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["embed", "render_page", "save_figure"]
+__all__ = ["embed", "own_and_others", "render_page", "save_figure"]
 
 DPI = 110  # numerics: sharp on a screen and in print, small enough for one file
 
@@ -53,6 +55,13 @@ def _amount(record: Record) -> str:
         text = f"{value:g}" if isinstance(value, float) else str(value)
     unit = {"1": "", "deg": "°", "mm2": "mm²", "mm3": "mm³"}.get(record.unit, record.unit)
     return f"{text} {unit}".strip()
+
+
+def own_and_others(ids: Iterable[str], own: tuple[str, ...]) -> tuple[list[Record], Counter[str]]:
+    """The records of some families, to be listed one by one, and how many there are of each other family."""
+    families = {key: key.split(".")[0] for key in ids}
+    listed = [record(key) for key, family in families.items() if family in own]
+    return listed, Counter(family for family in families.values() if family not in own)
 
 
 def render_page(template: str, path: Path, **content: Any) -> None:

@@ -46,7 +46,7 @@ def render_leakage(result: LeakageResult, document: LeakageDocument, folder: Pat
         leak=document,
         figures={name: embed(path) for name, path in files.items()},
         actions=[(action, record(action.evidence)) for action in document.actions],
-        evidence=[record(k) for k in document.unconfirmed if not k.startswith(("leak.baseline", "action."))],
+        evidence=[record(k) for k in document.unconfirmed if not k.startswith("action.")],
         dura=record("leak.dura_gap_mm"),
         xray=record("leak.xray_canal_seen"),
     )

@@ -10,10 +10,15 @@ from kypho.case.plan.schema import PlanDocument
 from kypho.evidence import record, value
 from kypho.report.assessment import headline
 from kypho.report.assessment_figures import body_figure
-from kypho.report.html import embed, render_page, save_figure
+from kypho.report.html import embed, own_and_others, render_page, save_figure
 from kypho.report.plan_figures import rule_figure, sections_figure, steps_figure
 
 __all__ = ["render_plan"]
+
+OWN_RECORDS = ("plan", "device", "balloon")
+"""Families of records listed one by one; those of the assessment and the views are counted."""
+RULES = ("plan.rule.ap_lateral", "plan.gertzbein_robbins_mm")
+"""Confirmed records that the page speaks of."""
 
 
 def render_plan(result: PlanResult, document: PlanDocument, folder: Path) -> None:
@@ -29,6 +34,7 @@ def render_plan(result: PlanResult, document: PlanDocument, folder: Path) -> Non
         name: save_figure(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()
     }
     level = document.level
+    own, others = own_and_others(document.unconfirmed, OWN_RECORDS)
     render_page(
         "plan.html",
         folder / "report.html",
@@ -37,7 +43,8 @@ def render_plan(result: PlanResult, document: PlanDocument, folder: Path) -> Non
         assessment=assessment,
         headline=headline(assessment),
         figures={name: embed(path) for name, path in files.items()},
-        evidence=[record(key) for key in _records(document)],
+        evidence=[*own, *(record(key) for key in RULES)],
+        others=others,
         norms={
             key: value(f"norm.pedicle.{key}").get(level, "not given")
             for key in ("width_mm", "transverse_angle_deg")
@@ -46,8 +53,3 @@ def render_plan(result: PlanResult, document: PlanDocument, folder: Path) -> Non
         enough_mm=result.settings.enough_canal_mm,
         synthetic=result.ct.synthetic,
     )
-
-
-def _records(document: PlanDocument) -> list[str]:
-    """Evidence ids to list: everything unconfirmed that was used, and the rule itself."""
-    return [*document.unconfirmed, "plan.rule.ap_lateral", "plan.gertzbein_robbins_mm"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from kypho.case.rehearsal.document import ALARMS, RehearsalDocument
 from kypho.case.rehearsal.run import RehearsedCase
 from kypho.cement.compartments import LEAK_REGIONS
 from kypho.cement.ensemble import CANAL_ROUTES
-from kypho.evidence import record, value
+from kypho.evidence import value
 from kypho.fluoroscopy import Projector
-from kypho.report.html import embed, render_page, save_figure
+from kypho.report.html import embed, own_and_others, render_page, save_figure
 from kypho.report.rehearsal_film import COLOURS, Studio, film_of
 
 __all__ = ["render_rehearsal"]
@@ -34,7 +33,7 @@ def render_rehearsal(result: RehearsedCase, document: RehearsalDocument, folder:
     projector = Projector(result.ct.volume if result.ct is not None else result.vertebra.hu)
     studios = [Studio(result, done, projector) for done in result.scenarios]
     drawn = {"leaks": _leak_figure(result), "temperature": _heat_figure(result)}
-    own = [key for key in document.unconfirmed_records if key.split(".")[0] in OWN_RECORDS]
+    own, others = own_and_others(document.unconfirmed_records, OWN_RECORDS)
     if len(studios) > 1:
         drawn["scenarios"] = _scenario_figure(result, studios)
     render_page(
@@ -46,8 +45,8 @@ def render_rehearsal(result: RehearsedCase, document: RehearsalDocument, folder:
         figures={name: embed(save_figure(figure, figures / f"{name}.png")) for name, figure in drawn.items()},
         synthetic=(result.ct is not None and result.ct.synthetic)
         or any("synthetic" in note.lower() for note in result.notes),
-        records=[record(key) for key in own],
-        others=Counter(key.split(".")[0] for key in document.unconfirmed_records if key not in own),
+        records=own,
+        others=others,
         nerves=NERVES,
         alarms={name: value(key) for name, key in ALARMS.items()},
         leak_threshold=value("cement.leak_threshold_ml"),

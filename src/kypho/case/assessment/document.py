@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from kypho.case.assessment.run import AssessmentResult
-from kypho.case.document import USE, Number, Part
+from kypho.case.document import USE, Number, Part, unconfirmed
 from kypho.case.mri import MriEntry, mri_entry
 from kypho.evidence import record
 from kypho.fracture import Assessment
@@ -214,7 +214,7 @@ def _finding(found: Finding) -> FindingPart:
     return FindingPart(
         **{**asdict(found), "evidence": list(found.evidence)},
         source=_source(found.evidence),
-        unconfirmed=[i for i in found.evidence if not record(i).confirmed],
+        unconfirmed=unconfirmed(found.evidence),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kypho.anatomy import Vertebra
 from kypho.case.mri import MriCase, MriFit, fit_mri, mri_factor_findings
+from kypho.evidence import reading
 from kypho.formats import CtInput, LabelsInput
 from kypho.fracture import Assessment, assess_level
 from kypho.fracture.advice import Advice, advice
@@ -18,7 +19,12 @@ __all__ = ["AssessmentResult", "assess_case"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AssessmentResult:
-    """What the assessment stage knows of one level."""
+    """What the assessment stage knows of one level.
+
+    Attributes:
+        records: ids of the evidence records that findings and advice were made with; those of the risk stand
+            in `risk`.
+    """
 
     ct: CtInput
     labels: LabelsInput
@@ -27,6 +33,7 @@ class AssessmentResult:
     risk: LeakRisk
     advice: tuple[Advice, ...]
     mri: MriFit | None
+    records: frozenset[str]
 
 
 def assess_case(
@@ -51,13 +58,21 @@ def assess_case(
     Raises:
         FrameOfReferenceError, LevelError, LabelsError: the MR is required and does not fit.
     """
-    found = assess_level(ct.volume, labels.labels, vertebra)
-    fit = None if mri is None else fit_mri(mri, labels.labels, vertebra)
-    if fit is not None:
-        found = _with_mri(found, fit, vertebra)
-    risk = assess_risk(_risk_inputs(found, known or RiskInputs()), settings)
+    with reading() as records:
+        found = assess_level(ct.volume, labels.labels, vertebra)
+        fit = None if mri is None else fit_mri(mri, labels.labels, vertebra)
+        if fit is not None:
+            found = _with_mri(found, fit, vertebra)
+        advised = advice(found)
     return AssessmentResult(
-        ct=ct, labels=labels, vertebra=vertebra, assessment=found, risk=risk, advice=advice(found), mri=fit
+        ct=ct,
+        labels=labels,
+        vertebra=vertebra,
+        assessment=found,
+        risk=assess_risk(_risk_inputs(found, known or RiskInputs()), settings),
+        advice=advised,
+        mri=fit,
+        records=frozenset(records),
     )
 
 

@@ -6,11 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from kypho.case.document import USE, Part, Point, point, rounded
+from kypho.case.document import USE, Part, Point, point, rounded, unconfirmed
 from kypho.case.leakage.compared import HeightsEntry, PlanEntry, heights_entry, plan_entry
 from kypho.case.leakage.run import LeakageResult
 from kypho.case.mri import MriEntry
-from kypho.evidence import all_records
 from kypho.leakage import Interval
 from kypho.leakage.actions import Action, most_urgent_first, mri_actions
 
@@ -158,6 +157,7 @@ def _bounds(interval: Interval, digits: int = 4) -> Bounds:
 def leakage_document(result: LeakageResult, timings_s: dict[str, float]) -> LeakageDocument:
     """The findings as they are written, worst slices first."""
     found = result.leakage
+    actions = most_urgent_first((*found.actions, *_mri_actions(result)))
     return LeakageDocument(
         schema="kypho.leakage/1",
         level=found.level,
@@ -185,22 +185,16 @@ def leakage_document(result: LeakageResult, timings_s: dict[str, float]) -> Leak
                 evidence=a.evidence,
                 evidence_status="confirmed" if a.confirmed else "unconfirmed",
             )
-            for a in most_urgent_first((*found.actions, *_mri_actions(result)))
+            for a in actions
         ],
         dicom_objects=bool(result.ct.sources),
-        unconfirmed=[
-            r.id for r in all_records().values() if r.id.startswith(_prefixes(result)) and not r.confirmed
-        ],
+        unconfirmed=unconfirmed(result.records | {a.evidence for a in actions}),
         timings_s=dict(timings_s),
     )
 
 
 def _mri_actions(result: LeakageResult) -> tuple[Action, ...]:
     return () if result.mri is None else mri_actions(result.mri.mscc_percent, result.mri.mcc_percent)
-
-
-def _prefixes(result: LeakageResult) -> tuple[str, ...]:
-    return ("leak.", "action.") if result.mri is None else ("leak.", "action.", "mri.")
 
 
 def _parts(result: LeakageResult) -> list[PartEntry]:

@@ -16,7 +16,7 @@ from kypho.case.leakage.plan import PlanAgreement, PlannedCase, compare_plan
 from kypho.case.mri import MriCase, MriEntry, MriFit, fit_mri, mri_entry
 from kypho.case.steps import Stepper
 from kypho.errors import InputError, LevelError
-from kypho.evidence import value
+from kypho.evidence import reading, value
 from kypho.formats import CtInput, LabelsInput
 from kypho.leakage import Leakage, check_leakage
 from kypho.leakage.mend import mend_level
@@ -46,6 +46,7 @@ class LeakageResult:
             level was treated; 0 without.
         notes: one sentence each.
         part_notes: what to know of a part, by its id.
+        records: ids of the evidence records that were read on the way.
     """
 
     ct: CtInput
@@ -59,6 +60,7 @@ class LeakageResult:
     dense_body_ml: float
     notes: tuple[str, ...]
     part_notes: Mapping[int, tuple[str, ...]]
+    records: frozenset[str]
 
 
 def check_case(
@@ -92,34 +94,42 @@ def check_case(
         FrameOfReferenceError: the two CTs do not match at the level.
         InputError: both CTs are the same image, or in the wrong order.
     """
-    if before is None:
-        placed = _as_labelled(ct, labels.labels, level, step)
-    else:
-        _require_two_images(ct, before)
-        placed = _carried_over(ct, before, labels.labels, level, step)
-    found = check_leakage(ct.volume, placed.labels, placed.vertebra, timer=step)
-    said = _on_cement(found, ct, placed.labels, expected=not expect_no_cement)
-    heights = fit = None
-    if before is not None:
-        if found.cement_ml.value == 0:
-            _require_right_order(before, labels.labels, level)
-        with step("heights"):
-            heights = compare_heights(before.volume, labels.labels, placed.frame_labelled, ct.volume, found)
-    if mri is not None:
-        with step("MR"):
-            fit = fit_mri(mri, placed.labels, placed.vertebra)
+    with reading() as records:
+        if before is None:
+            placed = _as_labelled(ct, labels.labels, level, step)
+        else:
+            _require_two_images(ct, before)
+            placed = _carried_over(ct, before, labels.labels, level, step)
+        found = check_leakage(ct.volume, placed.labels, placed.vertebra, timer=step)
+        said = (*slice_notes(ct.volume), *placed.notes)
+        said += _on_cement(found, ct, placed.labels, expected=not expect_no_cement)
+        heights = fit = None
+        if before is not None:
+            if found.cement_ml.value == 0:
+                _require_right_order(before, labels.labels, level)
+            with step("heights"):
+                heights = compare_heights(
+                    before.volume, labels.labels, placed.frame_labelled, ct.volume, found
+                )
+        if mri is not None:
+            with step("MR"):
+                fit = fit_mri(mri, placed.labels, placed.vertebra)
+        on_mri = None if fit is None else mri_entry(fit, placed.vertebra, _canal_cement(found))
+        on_plan = None if planned is None else _against_plan(found, planned, ct, before, placed.motion)
+        of_parts = part_notes(found, ct.volume, placed.labels)
     return LeakageResult(
         ct=ct,
         labels=labels,
         leakage=found,
         similarity=placed.similarity,
-        mri=None if fit is None else mri_entry(fit, placed.vertebra, _canal_cement(found)),
+        mri=on_mri,
         mri_fit=fit,
-        plan=None if planned is None else _against_plan(found, planned, ct, before, placed.motion),
+        plan=on_plan,
         heights=heights,
         dense_body_ml=0.0 if expect_no_cement else found.dense_body_ml,
-        notes=(*notes, *ct.notes, *labels.notes, *slice_notes(ct.volume), *placed.notes, *said),
-        part_notes=part_notes(found, ct.volume, placed.labels),
+        notes=(*notes, *ct.notes, *labels.notes, *said),
+        part_notes=of_parts,
+        records=frozenset(records),
     )
 
 

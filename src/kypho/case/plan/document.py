@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kypho.anatomy import Vertebra
-from kypho.case.document import USE, point
+from kypho.case.document import USE, point, unconfirmed
 from kypho.case.plan.run import PlanResult
 from kypho.case.plan.schema import (
     PLAN_SCHEMA,
@@ -28,8 +28,7 @@ from kypho.case.plan.schema import (
     StepPart,
     VertebraPart,
 )
-from kypho.evidence import all_records, record
-from kypho.planning import Approach, LevelPlan, Needle, PlanSettings
+from kypho.planning import Approach, Needle, PlanSettings
 from kypho.planning.ap_lateral import RuleCheck
 from kypho.planning.balloon import BalloonPlan
 from kypho.planning.optimum import Certificate
@@ -54,7 +53,7 @@ def plan_document(result: PlanResult, timings_s: dict[str, float]) -> PlanDocume
         fracture_notes=list(plan.notes),
         balloons=[_balloon(needle, balloon) for needle, balloon in balloons],
         limits_mm=vars(settings.limits),
-        unconfirmed=_unconfirmed(plan),
+        unconfirmed=unconfirmed(result.records),
         timings_s=timings_s,
     )
 
@@ -85,13 +84,6 @@ def _balloon(needle: Needle, balloon: BalloonPlan) -> BalloonPart:
         limit_kpa=balloon.limit_kpa,
         notes=list(balloon.notes),
     )
-
-
-def _unconfirmed(plan: LevelPlan) -> list[str]:
-    """Evidence records behind the limits, targets and devices of this plan that are unconfirmed."""
-    used = [key for key in all_records() if key.startswith("plan.")]
-    used += [n.device.evidence for a in plan.approaches for n in a.needles]
-    return sorted({key for key in used if not record(key).confirmed})
 
 
 def _vertebra(vertebra: Vertebra) -> VertebraPart:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from kypho.case.document import USE, Part, Point
+from kypho.case.document import USE, Part, Point, unconfirmed
 from kypho.case.rehearsal.settings import BORES, DEFAULTS, NeedleLineMm
 from kypho.evidence import record
 
@@ -195,7 +195,7 @@ def rehearsal_document(
 def _unconfirmed(result: RehearsedCase, defaults: tuple[str, ...]) -> list[str]:
     """What was read on the way, what stood in for choices, what the page compares with."""
     chosen = {DEFAULTS[name] for name in defaults} | {BORES, *ALARMS.values()}
-    return sorted(key for key in result.records | chosen if not record(key).confirmed)
+    return unconfirmed(result.records | chosen)
 
 
 def _default(name: str) -> DefaultPart:
