@@ -32,40 +32,49 @@ STEPS = (
     *("boundaries", "routes and canal", "report", "files"),
 )
 
+CtAfter = Annotated[
+    Path, typer.Argument(help="CT after the operation: DICOM folder, zip, NIfTI, NRRD or MHA.")
+]
+LabelsOfOne = Annotated[
+    Path | None,
+    typer.Option("--labels", help="Labels on this CT; with --preop, labels on the pre-operative CT."),
+]
+TreatedLevel = Annotated[str | None, typer.Option("--level", help="Treated level, such as T7.")]
+CtBefore = Annotated[
+    Path | None, typer.Option("--preop", help="CT before the operation: the vertebra is carried over.")
+]
+PlanFolder = Annotated[
+    Path | None,
+    typer.Option("--plan", help="Case folder with plan.json (and rehearsal.json): compared with."),
+]
+ExpectNoCement = Annotated[
+    bool, typer.Option("--expect-no-cement", help="No cement is no surprise: exit code 0, not 63.")
+]
+CheckOut = Annotated[
+    Path | None,
+    typer.Option("--out", help="Case folder; kypho-check-LEVEL by default.", callback=writable),
+]
+KeepIdentity = Annotated[
+    bool, typer.Option("--keep-identity", help="Copy patient and study into SEG and SR, for an archive.")
+]
+
 
 def check(
-    ct: Annotated[
-        Path, typer.Argument(help="CT after the operation: DICOM folder, zip, NIfTI, NRRD or MHA.")
-    ],
-    labels: Annotated[
-        Path | None,
-        typer.Option("--labels", help="Labels on this CT; with --preop, labels on the pre-operative CT."),
-    ] = None,
-    level: Annotated[str | None, typer.Option("--level", help="Treated level, such as T7.")] = None,
+    ct: CtAfter,
+    labels: LabelsOfOne = None,
+    level: TreatedLevel = None,
     scheme: Scheme = "auto",
     series: Series = None,
-    preop: Annotated[
-        Path | None, typer.Option("--preop", help="CT before the operation: the vertebra is carried over.")
-    ] = None,
+    preop: CtBefore = None,
     mri: Mri = None,
     mri_labels: MriLabels = None,
     mri_scheme: MriScheme = "auto",
     mri_series: MriSeries = None,
     require_mri: RequireMri = False,
-    plan: Annotated[
-        Path | None,
-        typer.Option("--plan", help="Case folder with plan.json (and rehearsal.json): compared with."),
-    ] = None,
-    expect_no_cement: Annotated[
-        bool, typer.Option("--expect-no-cement", help="No cement is no surprise: exit code 0, not 63.")
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Case folder; kypho-check-LEVEL by default.", callback=writable),
-    ] = None,
-    keep_identity: Annotated[
-        bool, typer.Option("--keep-identity", help="Copy patient and study into SEG and SR, for an archive.")
-    ] = False,
+    plan: PlanFolder = None,
+    expect_no_cement: ExpectNoCement = False,
+    out: CheckOut = None,
+    keep_identity: KeepIdentity = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a post-operative CT for cement leaks.

@@ -14,34 +14,50 @@ if TYPE_CHECKING:
 
 __all__ = ["phantom"]
 
+IntactCt = Annotated[Path, typer.Argument(help="Intact CT.")]
+ItsLabels = Annotated[Path, typer.Option("--labels", help="Its labels.")]
+LevelToBreak = Annotated[str, typer.Option("--level", help="Level to fracture, T7.")]
+PhantomOut = Annotated[
+    Path,
+    typer.Option("--out", help="Folder for ct.nii.gz, labels.nii.gz and truth.json.", callback=writable),
+]
+CollapseText = Annotated[
+    str | None, typer.Option("--collapse", help="wedge=40, biconcave=30 or crush=25 (percent).")
+]
+WallTexts = Annotated[
+    list[str] | None,
+    typer.Option("--wall", help="WALL=AREA[,ACROSS,UP], e.g. posterior=40,0.2,0.5 (mm2). Repeatable."),
+]
+RetropulsionMm = Annotated[float, typer.Option("--retropulsion", help="mm into the canal.")]
+CleftText = Annotated[str | None, typer.Option("--cleft", help="gas=0.8 or fluid=0.8 (mL).")]
+SchmorlText = Annotated[
+    str | None, typer.Option("--schmorl", help="superior=DEPTH,AREA or inferior=DEPTH,AREA (mm, mm2).")
+]
+LesionMm = Annotated[float, typer.Option("--lesion", help="Radius of a lytic ball, mm.")]
+BreachSide = Annotated[str | None, typer.Option("--breach", help="Pedicle opened: left or right.")]
+DropHu = Annotated[float, typer.Option("--density-drop", help="HU off the cancellous bone.")]
+Random = Annotated[bool, typer.Option("--random", help="Draw a combination from the seed.")]
+SliceMm = Annotated[float | None, typer.Option("--slice", help="Slice thickness, mm; as the CT.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of texture and of --random.")]
+
 
 def phantom(
-    ct: Annotated[Path, typer.Argument(help="Intact CT.")],
-    labels: Annotated[Path, typer.Option("--labels", help="Its labels.")],
-    level: Annotated[str, typer.Option("--level", help="Level to fracture, T7.")],
-    out: Annotated[
-        Path,
-        typer.Option("--out", help="Folder for ct.nii.gz, labels.nii.gz and truth.json.", callback=writable),
-    ],
+    ct: IntactCt,
+    labels: ItsLabels,
+    level: LevelToBreak,
+    out: PhantomOut,
     scheme: Scheme = "auto",
-    collapse: Annotated[
-        str | None, typer.Option("--collapse", help="wedge=40, biconcave=30 or crush=25 (percent).")
-    ] = None,
-    wall: Annotated[
-        list[str] | None,
-        typer.Option("--wall", help="WALL=AREA[,ACROSS,UP], e.g. posterior=40,0.2,0.5 (mm2). Repeatable."),
-    ] = None,
-    retropulsion: Annotated[float, typer.Option("--retropulsion", help="mm into the canal.")] = 0.0,
-    cleft: Annotated[str | None, typer.Option("--cleft", help="gas=0.8 or fluid=0.8 (mL).")] = None,
-    schmorl: Annotated[
-        str | None, typer.Option("--schmorl", help="superior=DEPTH,AREA or inferior=DEPTH,AREA (mm, mm2).")
-    ] = None,
-    lesion: Annotated[float, typer.Option("--lesion", help="Radius of a lytic ball, mm.")] = 0.0,
-    breach: Annotated[str | None, typer.Option("--breach", help="Pedicle opened: left or right.")] = None,
-    density_drop: Annotated[float, typer.Option("--density-drop", help="HU off the cancellous bone.")] = 0.0,
-    random: Annotated[bool, typer.Option("--random", help="Draw a combination from the seed.")] = False,
-    slice_mm: Annotated[float | None, typer.Option("--slice", help="Slice thickness, mm; as the CT.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of texture and of --random.")] = 0,
+    collapse: CollapseText = None,
+    wall: WallTexts = None,
+    retropulsion: RetropulsionMm = 0.0,
+    cleft: CleftText = None,
+    schmorl: SchmorlText = None,
+    lesion: LesionMm = 0.0,
+    breach: BreachSide = None,
+    density_drop: DropHu = 0.0,
+    random: Random = False,
+    slice_mm: SliceMm = None,
+    seed: Seed = 0,
 ) -> None:
     """Make a virtual fracture: CT, labels and exact truth. Everything it writes is synthetic."""
     import json

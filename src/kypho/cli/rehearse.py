@@ -25,6 +25,39 @@ __all__ = ["rehearse"]
 
 STEPS = (*READING, "vertebra model", "assessment", "needles", "injection", "ensemble", "report", "files")
 
+PlanFolder = Annotated[
+    Path | None, typer.Option("--plan", help="Case folder of kypho plan: rehearse its needles.")
+]
+NeedleLines = Annotated[
+    list[str] | None,
+    typer.Option("--needle", help="A needle instead: entry:tip as L,P,S:L,P,S in mm. Repeatable."),
+]
+Approach = Annotated[str, typer.Option("--needles", help="best, unilateral or bilateral.")]
+CementName = Annotated[str, typer.Option("--cement", help="low, medium or high viscosity.")]
+VolumeMl = Annotated[
+    float | None, typer.Option("--volume-ml", help="Cement volume, all needles together. Default 3.")
+]
+RateMlMin = Annotated[float | None, typer.Option("--rate-ml-min", help="Injection rate. Default 3.")]
+StartMin = Annotated[float | None, typer.Option("--start-min", help="Minutes since mixing. Default 4.")]
+Pauses = Annotated[
+    list[str] | None,
+    typer.Option("--pause", help="Wait after a volume, ML:MIN, for example 1.5:2. Repeatable."),
+]
+Others = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--compare",
+        help="Another scenario, for example 'cement=high,volume=4.5,procedure=pvp,needles=bilateral'. "
+        "Up to 3.",
+    ),
+]
+Members = Annotated[int, typer.Option("--members", help="Size of the ensemble, 2 to 10000; 0 for none.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the ensemble.")]
+Gauge = Annotated[
+    int | None, typer.Option("--gauge", help="8, 10, 11 or 13. Default: the planned device's, else 11.")
+]
+GridMm = Annotated[float, typer.Option("--grid-mm", help="Cell size.")]
+
 
 def rehearse(
     ct: Ct,
@@ -32,45 +65,20 @@ def rehearse(
     scheme: Scheme = "auto",
     level: Level = None,
     series: Series = None,
-    plan: Annotated[
-        Path | None, typer.Option("--plan", help="Case folder of kypho plan: rehearse its needles.")
-    ] = None,
-    needle: Annotated[
-        list[str] | None,
-        typer.Option("--needle", help="A needle instead: entry:tip as L,P,S:L,P,S in mm. Repeatable."),
-    ] = None,
-    needles: Annotated[str, typer.Option("--needles", help="best, unilateral or bilateral.")] = "best",
+    plan: PlanFolder = None,
+    needle: NeedleLines = None,
+    needles: Approach = "best",
     procedure: Procedure = PROCEDURE,
-    cement: Annotated[str, typer.Option("--cement", help="low, medium or high viscosity.")] = "medium",
-    volume_ml: Annotated[
-        float | None, typer.Option("--volume-ml", help="Cement volume, all needles together. Default 3.")
-    ] = None,
-    rate_ml_min: Annotated[
-        float | None, typer.Option("--rate-ml-min", help="Injection rate. Default 3.")
-    ] = None,
-    start_min: Annotated[
-        float | None, typer.Option("--start-min", help="Minutes since mixing. Default 4.")
-    ] = None,
-    pause: Annotated[
-        list[str] | None,
-        typer.Option("--pause", help="Wait after a volume, ML:MIN, for example 1.5:2. Repeatable."),
-    ] = None,
-    compare: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--compare",
-            help="Another scenario, for example 'cement=high,volume=4.5,procedure=pvp,needles=bilateral'. "
-            "Up to 3.",
-        ),
-    ] = None,
-    members: Annotated[
-        int, typer.Option("--members", help="Size of the ensemble, 2 to 10000; 0 for none.")
-    ] = 200,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the ensemble.")] = 1,
-    gauge: Annotated[
-        int | None, typer.Option("--gauge", help="8, 10, 11 or 13. Default: the planned device's, else 11.")
-    ] = None,
-    grid_mm: Annotated[float, typer.Option("--grid-mm", help="Cell size.")] = 0.75,  # numerics: default cell
+    cement: CementName = "medium",
+    volume_ml: VolumeMl = None,
+    rate_ml_min: RateMlMin = None,
+    start_min: StartMin = None,
+    pause: Pauses = None,
+    compare: Others = None,
+    members: Members = 200,
+    seed: Seed = 1,
+    gauge: Gauge = None,
+    grid_mm: GridMm = 0.75,  # numerics: default cell
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
