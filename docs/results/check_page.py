@@ -199,7 +199,7 @@ def write_page(work: Path, out: Path, source: str, *, stale: bool = False) -> No
         "not part of these figures. The baseline takes every voxel above 1000 HU near the vertebra, counts "
         "voxels, and goes through the same route rules. Patient and cement are seen through one kernel, 1.4 to "
         "1.62 mm wide. The settings that move volumes and their intervals "
-        "(density of the cement and how it leans, clipped end slices, background, leak.interval_factor, "
+        "(density of the cement and how it leans, clipped end slices, background, how well a density can be known, "
         "leak.canal_found_ml) were chosen on "
         "other synthetic CTs of the same base image and generator; these cases have seeds of their own and were not "
         "looked at before.",

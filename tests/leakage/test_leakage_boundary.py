@@ -79,6 +79,20 @@ def test_bone_beside_cement_does_not_make_it_smaller():
     assert (share * off_wall).sum() * fine_ml == pytest.approx(true, rel=0.05)
 
 
+def test_density_is_not_corrected_for_a_scale_that_does_not_end():
+    """On a 16-bit scan every density above the true one fits a small sphere as well, none below it does.
+
+    The interval then reaches the true volume, and no more than a fifth is missing: the middle of the
+    densities that fit, where the correction for a clipped scale would double that.
+    """
+    ct, true = blurred_sphere(2.0, 5700, clip=False)
+    fits = fit_shapes(ct, ct.array > 900, BLUR, saturation_hu=8000.0)
+    shape = settle(fits, likely_density([fits]))
+    fine_ml = ct.grid.voxel_mm3 / np.prod(shape.factors) / 1000
+    assert shape.low.sum() * fine_ml <= true <= shape.high.sum() * fine_ml
+    assert shape.share.sum() * fine_ml > 0.8 * true
+
+
 def test_a_small_dense_core_does_not_set_the_density_of_a_clipped_part():
     """The largest part decides: a speck of calcium beside it once made all cement half as dense."""
     large, small = blurred_sphere(3.0, 5700)[0], blurred_sphere(3.5, 1800)[0]

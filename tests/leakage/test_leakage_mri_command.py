@@ -64,8 +64,8 @@ def test_a_compressed_cord_is_measured_and_asks_for_action(files):
     # Drawn 40 %; the MR's pixels of 0.6 mm are some 10 % of a cord's sagittal diameter.
     assert document["mri"]["mscc_percent"] == pytest.approx(40, abs=10)
     asked = {a["evidence"]: a["urgency"] for a in document["actions"]}
-    assert asked["mri.cord_compression_percent"] == "at_once"
-    assert asked["mri.canal_narrowing_percent"] == "soon"
+    assert asked["action.cord_compressed"] == "at_once"
+    assert asked["action.canal_narrowed"] == "soon"
     order = [("at_once", "soon", "routine").index(a["urgency"]) for a in document["actions"]]
     assert order == sorted(order)
     assert set(json.loads((case / "manifest.json").read_text())["inputs"]) >= {"mri", "mri_labels"}

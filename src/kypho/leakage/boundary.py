@@ -62,6 +62,7 @@ class Fits:
         narrow, wide: shapes for the lowest and highest blur.
         least, full: shapes with the clipped end slices filled as little and as much as they may be.
         slice_mm: slice distance.
+        saturation_hu: value at which the scan is clipped.
         factors: fine voxels per CT voxel along (k, j, i).
         plateau_hu: density read from the core of cement that nothing clips; None where clipped or thin.
     """
@@ -75,6 +76,7 @@ class Fits:
     least: NDArray[np.float32]
     full: NDArray[np.float32]
     slice_mm: float
+    saturation_hu: float
     factors: tuple[int, int, int]
     plateau_hu: float | None
 
@@ -159,6 +161,7 @@ def fit_shapes(
         least=model.fit(tried[best], blur.fwhm_mm, "least")[0],
         full=model.fit(tried[best], blur.fwhm_mm, "full")[0],
         slice_mm=ct.grid.spacing_mm[0],
+        saturation_hu=saturation_hu,
         factors=model.factors,
         plateau_hu=_plateau(model),
     )
@@ -198,10 +201,10 @@ def likely_density(families: Sequence[Fits]) -> Density:
         [np.interp(scale, np.log(f.densities_hu), f.misfits / f.misfits.min()) for f in families], axis=0
     )
     weight = np.exp(-(excess - excess.min()) / MISFIT_SCALE)
-    return Density(hu=_unlean(np.exp(scale), families[0].slice_mm), weight=weight / weight.sum())
+    return Density(hu=_unlean(np.exp(scale), families[0]), weight=weight / weight.sum())
 
 
-def _unlean(hu: NDArray[np.float64], slice_mm: float) -> NDArray[np.float64]:
+def _unlean(hu: NDArray[np.float64], fits: Fits) -> NDArray[np.float64]:
     """Density of cement that makes the fit prefer `hu`.
 
     Where nothing is clipped the fit prefers the true density. Where the scale ends half-way up, only the
@@ -209,8 +212,8 @@ def _unlean(hu: NDArray[np.float64], slice_mm: float) -> NDArray[np.float64]:
     outlines taken as filled all make it softer, as lighter cement would: on synthetic scans the preferred
     density is then low by a fifth at 1 mm slices and by a third at 2.5 mm.
     """
-    clipped = np.clip(hu / value("leak.saturation_hu") - 1, 0, 1)
-    return np.asarray(hu * (1 + (LEAN + LEAN_PER_MM * slice_mm) * clipped))
+    clipped = np.clip(hu / fits.saturation_hu - 1, 0, 1)
+    return np.asarray(hu * (1 + (LEAN + LEAN_PER_MM * fits.slice_mm) * clipped))
 
 
 def _shared(

@@ -196,7 +196,7 @@ def _part(
     return (
         MeasuredPart(
             mask=mask,
-            ml=_widened(*volumes),
+            ml=Interval(value=volumes[0], low=volumes[1], high=volumes[2]),
             canal_ml=float((boundary.share * (own & canal)).sum() * fine_mm3 / 1000),
             points_mm=points,
             inner_radius_mm=float(depth.max()),
@@ -205,14 +205,6 @@ def _part(
             peak_hu=float(scene.ct.array[mask].max()),
         ),
         areas,
-    )
-
-
-def _widened(middle: float, low: float, high: float) -> Interval:
-    """The fitted bounds, widened by `leak.interval_factor`."""
-    factor = value("leak.interval_factor")
-    return Interval(
-        value=middle, low=max(0.0, middle - factor * (middle - low)), high=middle + factor * (high - middle)
     )
 
 
@@ -268,4 +260,4 @@ def _inside_volume(
     low, middle, high = (
         float((s * bone).sum() * fine_ml) for s in (boundary.low, boundary.share, boundary.high)
     )
-    return _widened(middle, low, high)
+    return Interval(value=middle, low=low, high=high)

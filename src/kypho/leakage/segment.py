@@ -61,7 +61,8 @@ def segment(scene: Scene) -> Segmentation:
     1. Limits from the patient's own cortex.
     2. Everything above its growth limit that hangs on a seed; growth is lower in soft tissue and canal,
        where nothing but cement, metal and calcium is that dense.
-    3. Metal is taken out: straight rods of even thickness, followed into the bone.
+    3. Metal is taken out: straight rods of even thickness, followed into the bone. In its slices growth is no
+       lower in soft tissue than in bone: bright streaks beside a screw reach the lower limit.
     4. Isolated specks in soft tissue with a cement-like peak join; the others are doubtful.
     5. Tubular threads that hang on cement are grown at a lower limit still.
     """
@@ -76,6 +77,7 @@ def segment(scene: Scene) -> Segmentation:
     grown = seeded[pieces]
     metal = _metal(scene, grown, limits)
     metal |= _fringe(scene, grown & ~metal, metal, limits)
+    grown &= ~metal.any(axis=(1, 2), keepdims=True) | (hu > limits.grow_bone_hu)
     cement = _of_this_vertebra(scene, grown & ~metal)
     elsewhere = grown & ~metal & ~cement
     cement, doubtful = _specks(scene, pieces, n, seeded, cement, metal, limits)
