@@ -11,7 +11,7 @@ from kypho.anatomy import Labels
 from kypho.fracture import FACTORS, assess_level
 from kypho.fracture.advice import advice
 from kypho.fracture.cavity import cancellous, cavities
-from kypho.phantoms.fractures import Cleft, FractureSpec, make_fracture
+from kypho.phantoms.fractures import Cleft, FractureSpec, WallDefect, make_fracture
 
 
 def test_an_intact_level_has_every_factor_and_nothing_broken(intact):
@@ -51,6 +51,17 @@ def test_a_posterior_hole_is_found_in_its_third(broken):
     assert finding.state == "present"
     assert "upper" in finding.where
     assert "left" in finding.where
+
+
+def test_a_posterior_wall_that_is_gone_is_no_whole_wall(fracture):
+    """Four fifths of it: its own median is that of the hole."""
+    wall = WallDefect(wall="posterior", area_mm2=250)
+    case, _, found = fracture(FractureSpec(walls=(wall,)))
+    finding = found.finding("posterior_wall_defect")
+    assert finding.state == "present"
+    assert "T6 and T8, most" in finding.how
+    # A fifth: the rim of a hole is blurred over a slice of 2.5 mm at either end of a wall 17 mm high.
+    assert finding.value == pytest.approx(case.truth["wall_defects"][0]["area_mm2"], rel=0.2)
 
 
 def test_an_anterior_hole_is_cortical_and_not_posterior(pierced):

@@ -26,7 +26,7 @@ def a_wall(hole=None, bulge=None, name="posterior", pixel=0.5):
         position_mm=position,
         density_hu=density,
         thickness_mm=np.full(x.shape, 1.5),
-        median_hu=300.0,
+        whole_hu=300.0,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -9,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from kypho.evidence import value
 from kypho.fracture.damage import wall_findings
 from kypho.fracture.foramen import ForamenNorm, at_foramen, foramen_norm, unpaired_mm2
-from kypho.fracture.walls import Wall, openings, third_of
+from kypho.fracture.walls import Wall, against_its_like, openings, third_of
 
 PIXEL_MM = 0.5
 SOUND = ForamenNorm(usual_mm2=0.0, largest_mm2=10.0, source="T6 and T8")
@@ -35,7 +37,7 @@ def a_wall(*holes, name="posterior", blur_mm=0.0, left=0.0):
         position_mm=np.full(x.shape, 12.0),
         density_hu=40 + 260 * share,
         thickness_mm=np.full(x.shape, 1.5),
-        median_hu=300.0,
+        whole_hu=300.0,
     )
 
 
@@ -62,6 +64,26 @@ def test_an_opening_has_its_area_and_place_however_blurred(radius, blur_mm):
     assert found[0].area_mm2 == pytest.approx(np.pi * radius**2, abs=2 * np.pi * radius * 0.35)
     assert (found[0].across_mm, found[0].up_mm) == pytest.approx((1, -4), abs=0.3)
     assert found[0].third == "lower"
+
+
+@pytest.mark.parametrize("radius", [8.5, 9.5, 20.0])
+def test_a_hole_that_takes_in_most_of_a_wall_is_found_by_walls_like_it(radius):
+    """By its own median, which is the hole's, such a wall would be whole."""
+    hole = disc(0, 0, radius)
+    wall = a_wall(hole, left=0.06)
+    wall = replace(wall, whole_hu=float(np.median(wall.density_hu)))
+    assert openings(wall) == ()
+    (found,) = openings(against_its_like(wall, [a_wall(), a_wall()], "the wall of T6 and T8"))
+    gone = hole(*np.meshgrid(wall.across_mm, wall.up_mm)).sum() * wall.pixel_mm2
+    # The smoothing moves a rim by less than half a pixel.
+    assert found.area_mm2 == pytest.approx(gone, rel=0.1)
+
+
+@pytest.mark.parametrize("share", [0.6, 1.0, 1.5])
+def test_a_wall_that_is_there_is_judged_by_itself(share):
+    wall = replace(a_wall(), whole_hu=40 + 260 * share)
+    assert against_its_like(wall, [a_wall()], "others") is wall
+    assert against_its_like(wall, [], "none") is wall
 
 
 def test_two_openings_are_two():

@@ -25,7 +25,7 @@ from kypho.fracture.pedicle_walls import medial_wall
 from kypho.fracture.retropulsion import retropulsion_finding
 from kypho.fracture.scan import noise_hu, slice_mm, stairs_mm
 from kypho.fracture.wall_pictures import body_walls, neighbour_posterior
-from kypho.fracture.walls import Opening, Wall, openings
+from kypho.fracture.walls import Opening, Wall, against_its_like, openings
 from kypho.space import Volume
 
 __all__ = ["Assessment", "assess_level"]
@@ -106,13 +106,11 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
     holes = cavities(vertebra, reference) if reference is not None else ()
     bone = cancellous(vertebra, holes)
     others = other_levels(ct, labels, level)
-    walls = dict(body_walls(vertebra))
-    sides: tuple[Side, Side] = ("left", "right")
-    walls |= {wall.name: wall for wall in (medial_wall(vertebra, side) for side in sides)}
     pits = deepest_pit(own, upper=True), deepest_pit(own, upper=False)
     blocked = _blocked(foreign, slices)
     near = zip(labels.neighbours(level), (beside.above, beside.below), strict=True)
     backs = {n: neighbour_posterior(ct, labels, n, c) for n, c in near if n and c is not None}
+    walls = _walls(vertebra, backs)
     about_walls, defects = wall_findings(walls, foramen_norm(backs), slices, blocked)
     findings = (
         *about_walls,
@@ -145,6 +143,21 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
         foreign_ml=foreign,
         notes=notes,
     )
+
+
+def _walls(vertebra: Vertebra, backs: Mapping[str, Wall]) -> dict[str, Wall]:
+    """Walls of body and pedicles; one that is mostly gone is judged by walls that should be as dense."""
+    seen = body_walls(vertebra)
+    rest = {name: [wall for other, wall in seen.items() if other != name] for name in seen}
+    walls = {
+        name: against_its_like(wall, rest[name], "the body's other walls") for name, wall in seen.items()
+    }
+    if backs:
+        walls["posterior"] = against_its_like(
+            seen["posterior"], backs.values(), f"the wall of {' and '.join(backs)}"
+        )
+    sides: tuple[Side, Side] = ("left", "right")
+    return walls | {wall.name: wall for wall in (medial_wall(vertebra, side) for side in sides)}
 
 
 def _require_agreement(vertebra: Vertebra, own: Columns, beside: Neighbours) -> None:

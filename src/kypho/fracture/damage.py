@@ -113,7 +113,7 @@ def _posterior(
         unit="mm2",
         uncertainty=round(error, 1),
         where="posterior wall" if largest is None else f"{largest.third} third, {_side(largest.across_mm)}",
-        how=f"cortex in front of the canal, density against the wall's own median{why}; "
+        how=f"cortex in front of the canal, density against {wall.judged_by}{why}; "
         f"foramen compared with {norm.source}",
         evidence=evidence,
     )

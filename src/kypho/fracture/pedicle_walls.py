@@ -45,5 +45,5 @@ def medial_wall(vertebra: Vertebra, side: Side) -> Wall:
         position_mm=np.where(good, x[walk][np.minimum(first, count - 1)], np.nan),
         density_hu=density,
         thickness_mm=np.where(good, (profile > median / 2).sum(axis=2) * step, np.nan),
-        median_hu=median,
+        whole_hu=median,
     )

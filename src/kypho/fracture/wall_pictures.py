@@ -155,5 +155,5 @@ def _picture(
         position_mm=position,
         density_hu=density,
         thickness_mm=np.where(np.isfinite(surface), dense, np.nan),
-        median_hu=median,
+        whole_hu=median,
     )

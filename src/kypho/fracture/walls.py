@@ -6,7 +6,8 @@ the cortex, its thickness, its position. A wall is open where its density is nea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import cc3d
 import numpy as np
@@ -15,12 +16,23 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from kypho.evidence import value
 
-__all__ = ["SOFT_HU", "WALLS", "WHOLE_FRACTION", "Opening", "Wall", "openings", "smooth_share", "third_of"]
+__all__ = [
+    "SOFT_HU",
+    "WALLS",
+    "WHOLE_FRACTION",
+    "Opening",
+    "Wall",
+    "against_its_like",
+    "openings",
+    "smooth_share",
+    "third_of",
+]
 
 WALLS = ("posterior", "anterior", "left", "right")
 SOFT_HU = 40.0  # numerics: muscle, cord and vessels without contrast
 SMOOTH_PIXELS = 0.9  # numerics: less than a native pixel
 WHOLE_FRACTION = 0.6  # where this share of the wall's density is left, a hole has ended
+MOSTLY_GONE = 0.5  # of what walls like it have; an intact wall has 0.84 of its neighbours' or more
 BLUR_MM = 1.1  # numerics: the edge of a hole fades over this much: kernel, pixels, slices, smoothing
 
 
@@ -35,7 +47,8 @@ class Wall:
         position_mm: coordinate of the surface along the viewing axis, shape (n_up, n_across); NaN elsewhere.
         density_hu: largest density across the cortex.
         thickness_mm: extent of dense bone across the cortex; an upper bound at this resolution.
-        median_hu: of the wall.
+        whole_hu: density where it is whole: its median, or that of walls like it if most of it is gone.
+        judged_by: words for that.
     """
 
     name: str
@@ -44,7 +57,8 @@ class Wall:
     position_mm: NDArray[np.float64]
     density_hu: NDArray[np.float64]
     thickness_mm: NDArray[np.float64]
-    median_hu: float
+    whole_hu: float
+    judged_by: str = "the wall's own median"
 
     @property
     def seen(self) -> NDArray[np.bool_]:
@@ -53,8 +67,8 @@ class Wall:
 
     @property
     def left_of_density(self) -> NDArray[np.float64]:
-        """Share of the wall's density that is left: 1 is the wall's median, 0 is soft tissue."""
-        return (self.density_hu - SOFT_HU) / max(self.median_hu - SOFT_HU, 1.0)
+        """Share of the wall's density that is left: 1 is whole, 0 is soft tissue."""
+        return (self.density_hu - SOFT_HU) / max(self.whole_hu - SOFT_HU, 1.0)
 
     @property
     def pixel_mm2(self) -> float:
@@ -81,6 +95,24 @@ class Opening:
     left_of_density: float
     at_edge: bool
     outline: NDArray[np.bool_] = field(repr=False)
+
+
+def against_its_like(wall: Wall, like: Iterable[Wall], words: str) -> Wall:
+    """The wall, judged by walls like it if most of it is gone.
+
+    A hole that takes in half of a wall takes the wall's median with it: by that median nothing is open.
+
+    Args:
+        wall: as seen, with its own median.
+        like: walls that should be as dense; those that were not seen are left out.
+        words: what they are.
+    """
+    known = [other.whole_hu for other in like if np.isfinite(other.whole_hu)]
+    expected = float(np.median(known)) if known else SOFT_HU
+    # Written so that a wall that was not seen, whose median is NaN, stays as it is.
+    if not wall.whole_hu - SOFT_HU < MOSTLY_GONE * (expected - SOFT_HU):
+        return wall
+    return replace(wall, whole_hu=expected, judged_by=f"{words}, most of the wall's own being gone")
 
 
 def openings(wall: Wall) -> tuple[Opening, ...]:
