@@ -17,11 +17,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from kypho.errors import DiskFullError, OutputError, ReadOnlyError
+from kypho.errors import DiskFullError, OutputError, ReadOnlyError, UnreadableFileError
 from kypho.formats.nifti import write_nifti
 from kypho.space import Volume
 
-__all__ = ["case_folder", "require_writable", "write_document", "write_json", "write_volume"]
+__all__ = ["case_folder", "read_json", "require_writable", "write_document", "write_json", "write_volume"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -198,6 +198,21 @@ def write_json(path: Path, content: Any) -> None:
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path, otherwise: str) -> dict[str, Any]:
+    """The JSON object in a file; `otherwise` is the next step where there is none.
+
+    Raises:
+        UnreadableFileError: no such file, not JSON, or no object.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(f"{path} cannot be read ({type(error).__name__}); {otherwise}") from None
+    if not isinstance(found, dict):
+        raise UnreadableFileError(f"{path} is no JSON object; {otherwise}")
+    return found
 
 
 def write_document(path: Path, document: BaseModel) -> None:

@@ -83,14 +83,10 @@ def imaging(
 
 
 def _from_check(path: Path, level: str | None) -> dict[str, Any]:
-    from kypho.errors import UnreadableFileError
+    from kypho.case.folder import read_json
     from kypho.followup.typed import imaging_from_check
 
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise UnreadableFileError(f"{path} cannot be read ({problem}); give a leakage.json") from None
-    return imaging_from_check(result if isinstance(result, dict) else {}, level)
+    return imaging_from_check(read_json(path, "give a leakage.json"), level)
 
 
 @follow_app.command()

@@ -60,8 +60,6 @@ def phantom(
     seed: Seed = 0,
 ) -> None:
     """Make a virtual fracture: CT, labels and exact truth. Everything it writes is synthetic."""
-    import json
-
     from kypho.anatomy import build_vertebra
     from kypho.case.folder import case_folder, write_json, write_volume
     from kypho.cli.inputs import chosen_level
@@ -89,7 +87,7 @@ def phantom(
         write_volume(staging / "ct.nii.gz", made.ct, synthetic=True)
         write_volume(staging / "labels.nii.gz", made.labels.volume, synthetic=True)
         write_json(staging / "labels.json", {name: list(ids) for name, ids in made.labels.ids.items()})
-        write_json(staging / "truth.json", json.loads(json.dumps(made.truth)))
+        write_json(staging / "truth.json", made.truth)
     typer.echo(f"{made.truth['synthetic']}. Written: {out}")
 
 

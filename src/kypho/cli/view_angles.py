@@ -93,10 +93,11 @@ def _dialled(angles: Sequence[float]) -> dict[str, Any]:
 
 
 def _needles(path: Path) -> list[dict[str, Any]]:
+    from kypho.case.folder import read_json
     from kypho.errors import UnreadableFileError
 
+    plan = read_json(path, "give a plan.json of kypho plan")
     try:
-        approaches = json.loads(path.read_text(encoding="utf-8"))["approaches"]
         rows = [
             _view(
                 f"approach {number} ({approach['strategy']}), {needle['side']} needle",
@@ -105,11 +106,9 @@ def _needles(path: Path) -> list[dict[str, Any]]:
                     for tip, entry in zip(needle["tip_lps_mm"], needle["bone_entry_lps_mm"], strict=True)
                 ],
             )
-            for number, approach in enumerate(approaches)
+            for number, approach in enumerate(plan["approaches"])
             for needle in approach["needles"]
         ]
-    except OSError as error:
-        raise UnreadableFileError(f"cannot read {path}: {error.strerror}; give a plan.json") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableFileError(f"{path} is no plan.json of kypho; make one with 'kypho plan'") from error
     if not rows:

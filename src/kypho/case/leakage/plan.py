@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kypho.anatomy.rigid import Rigid
+from kypho.case.folder import read_json
 from kypho.errors import FrameOfReferenceError, LevelError, UnreadableFileError
 from kypho.evidence import value
 from kypho.formats.raw import read_image
@@ -80,7 +80,7 @@ def read_planned(folder: Path, level: str) -> PlannedCase:
         LevelError: the plan, or the rehearsal beside it, is for another level.
         FrameOfReferenceError: the rehearsal was made on another CT than the plan.
     """
-    plan = _json(folder / "plan.json", "run kypho plan first")
+    plan = read_json(folder / "plan.json", "run kypho plan first")
     try:
         planned = str(plan["level"])
         best = plan["approaches"][plan["recommended"] or 0]
@@ -151,7 +151,7 @@ def compare_plan(
 
 def _rehearsal(folder: Path, plan: PlannedCase) -> dict[str, Any]:
     """The rehearsal beside a plan, if it is of the same level and CT and holds what is compared."""
-    rehearsal = _json(folder / "rehearsal.json", "run kypho rehearse again")
+    rehearsal = read_json(folder / "rehearsal.json", "run kypho rehearse again")
     try:
         level, ct = str(rehearsal["level"]), rehearsal["ct_sha256"]
         float(rehearsal["injected_ml"])
@@ -182,13 +182,3 @@ def _orthonormal(axes: NDArray) -> NDArray[np.float64]:
     """The nearest rotation: plan.json rounds to four digits."""
     u, _, v = np.linalg.svd(axes)
     return np.asarray(u @ v)
-
-
-def _json(path: Path, otherwise: str) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UnreadableFileError(f"{path} cannot be read ({type(error).__name__}); {otherwise}") from None
-    if not isinstance(found, dict):
-        raise UnreadableFileError(f"{path} is no JSON object; {otherwise}")
-    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kypho.anatomy import Vertebra
+from kypho.case.folder import read_json
 from kypho.case.rehearsal.settings import NeedleLineMm, RehearseSettings, Strategy
 from kypho.errors import SettingsError, UnreadableFileError
 from kypho.evidence import value
@@ -68,9 +68,8 @@ def needles_of_plan(folder: Path, settings: RehearseSettings) -> tuple[Lines, di
     Raises:
         UnreadableFileError: no readable plan.json in the folder.
     """
-    path = Path(folder) / "plan.json"
+    plan = read_json(folder / "plan.json", "run kypho plan first")
     try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
         best = plan["approaches"][plan["recommended"] or 0]
         first = {"best": best}
         for approach in plan["approaches"]:
@@ -88,9 +87,9 @@ def needles_of_plan(folder: Path, settings: RehearseSettings) -> tuple[Lines, di
             for strategy, approach in first.items()
         }
         made_for = {"level": str(plan["level"]), "ct": str(plan["input"]["ct_sha256"])}
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise UnreadableFileError(
-            f"{path.name} in {folder} is no plan ({type(error).__name__}: {error}); run kypho plan first"
+            f"plan.json in {folder} is no plan ({type(error).__name__}: {error}); run kypho plan first"
         ) from None
 
     def chosen(strategy: Strategy) -> tuple[tuple[NeedleLineMm, ...], str]:
