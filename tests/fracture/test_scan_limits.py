@@ -12,6 +12,7 @@ from kypho.anatomy import Labels, build_vertebra
 from kypho.fracture import assess_level
 from kypho.fracture.retropulsion import retropulsion_finding
 from kypho.fracture.scan import label_steps_mm, noise_hu, slice_mm, stairs_mm
+from kypho.phantoms.fractures import Collapse, FractureSpec, Retropulsion, make_fracture
 from kypho.space import Grid, Volume
 
 DAMAGE = (
@@ -133,3 +134,20 @@ def test_a_hump_is_absent_only_where_a_large_one_is_excluded(intact, stairs):
         seen.add(finding.state)
     assert ("absent" in seen) == (stairs == 0.0)
     assert ("not_assessable" if stairs else "present") in seen
+
+
+@pytest.mark.parametrize("thick_mm", [5.0, 8.0])
+def test_slices_too_thick_widen_heights_and_retropulsion(a_chest, a_t7, thick_mm):
+    """One wedge of 38 % with a fragment, on slices nobody should measure: what is told holds the truth."""
+    ct, found = a_chest
+    spec = FractureSpec(collapse=Collapse(kind="wedge", loss=0.4), retropulsion=Retropulsion(depth_mm=5.0))
+    case = make_fracture(ct.volume, found.labels, a_t7, spec, slice_mm=thick_mm)
+    read = assess_level(case.ct, case.labels, build_vertebra(case.ct, case.labels, "T7"))
+    for site, true in case.truth["height_loss_percent"].items():
+        loss = read.loss.percent[site]
+        assert abs(loss - true) < read.loss.uncertainty_at(loss), site
+    hump = read.finding("retropulsion")
+    assert abs(hump.value - case.truth["retropulsion_mm"]) < hump.uncertainty
+    assert read.finding("severe_compression").state in ("absent", "not_assessable")
+    assert read.finding("intravertebral_cleft").state == "not_assessable"
+    assert any("known only roughly" in note for note in read.notes)

@@ -16,14 +16,14 @@ from kypho.fracture.cavity_findings import cavity_findings
 from kypho.fracture.columns import Columns, level_columns
 from kypho.fracture.damage import schmorl_finding, wall_findings
 from kypho.fracture.endplates import Pit, deepest_pit
-from kypho.fracture.findings import Finding, unknown
+from kypho.fracture.findings import Finding, State, unknown
 from kypho.fracture.foramen import at_foramen, foramen_norm
 from kypho.fracture.heights import Heights, body_heights, cobb_deg
 from kypho.fracture.loss import Genant, HeightLoss, genant, height_loss
 from kypho.fracture.neighbours import Neighbours, find_neighbours
 from kypho.fracture.pedicle_walls import medial_wall
 from kypho.fracture.retropulsion import retropulsion_finding
-from kypho.fracture.scan import noise_hu, slice_mm, stairs_mm
+from kypho.fracture.scan import noise_hu, slice_mm, stairs_mm, too_thick_mm
 from kypho.fracture.wall_pictures import body_walls, neighbour_posterior
 from kypho.fracture.walls import Opening, Wall, against_its_like, openings
 from kypho.space import Volume
@@ -99,7 +99,8 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
     beside = find_neighbours(labels, vertebra, heights)
     _require_agreement(vertebra, own, beside)
     notes = beside.notes
-    loss = height_loss(heights, beside.references)
+    thick = too_thick_mm(slices)
+    loss = height_loss(heights, beside.references, thick)
     grade = genant(loss)
     foreign = foreign_ml(vertebra)
     reference = surrounding_hu(vertebra)
@@ -114,12 +115,14 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
     about_walls, defects = wall_findings(walls, foramen_norm(backs), slices, blocked)
     findings = (
         *about_walls,
-        retropulsion_finding(walls["posterior"], tuple(backs.values()), blocked, stairs),
+        retropulsion_finding(walls["posterior"], tuple(backs.values()), blocked, stairs, thick),
         *cavity_findings(holes, reference, blocked, noise_hu(vertebra)),
-        _severe(loss),
+        _severe(loss, thick),
         *density_findings(bone, others, blocked),
         schmorl_finding(pits, slices, blocked, stairs),
     )
+    if thick:
+        notes += (f"slices {slices:g} mm apart: heights and the wall's shape are known only roughly",)
     if foreign > 0:
         notes += (f"{foreign:.2f} mL of cement or metal inside the body",)
     cobb, cobb_of = _kyphosis(own, beside.above, beside.below, level, labels)
@@ -181,12 +184,12 @@ def _blocked(foreign: float, slice_mm: float) -> str:
     """Why density cannot be read, or an empty string."""
     if foreign > value("fracture.foreign_ml"):
         return f"{foreign:.1f} mL of cement or metal in the body: streaks and its own density hide the bone"
-    if slice_mm > value("fracture.thickest_slice_mm"):
+    if too_thick_mm(slice_mm):
         return f"slices {slice_mm:.1f} mm apart are too thick to see a wall or a cleft"
     return ""
 
 
-def _severe(loss: HeightLoss) -> Finding:
+def _severe(loss: HeightLoss, thick_mm: float) -> Finding:
     limit = value("fracture.severe_compression_percent")
     known = {site: p for site, p in loss.percent.items() if p is not None}
     if not known:
@@ -194,10 +197,12 @@ def _severe(loss: HeightLoss) -> Finding:
         return unknown("severe_compression", "%", "body", why, ("fracture.severe_compression_percent",))
     site = max(known, key=lambda s: known[s])
     doubt = loss.uncertainty_at(known[site])
-    near = f"; within {doubt:.0f} points of it" if abs(known[site] - limit) <= doubt else ""
+    close = abs(known[site] - limit) <= doubt
+    near = f"; within {doubt:.0f} points of it" if close else ""
+    measured: State = "present" if known[site] >= limit else "absent"
     return Finding(
         factor="severe_compression",
-        state="present" if known[site] >= limit else "absent",
+        state="not_assessable" if close and thick_mm else measured,
         value=round(known[site], 1),
         unit="%",
         uncertainty=round(doubt, 1),

@@ -67,13 +67,19 @@ class Genant:
     reason: str
 
 
-def height_loss(own: Heights, references: Sequence[Reference]) -> HeightLoss:
+def height_loss(own: Heights, references: Sequence[Reference], thick_mm: float = 0.0) -> HeightLoss:
     """Loss against what the nearest intact levels lead one to expect.
 
     Between a level above and one below the expectation is interpolated site by site; from one side alone
     it is that level's height and the usual growth from level to level. More levels, curves through the whole
     spine, and the level's own depth or posterior height as a covariate were tried on the intact levels of
     the development CT: none predicted a level better than its two neighbours.
+
+    Args:
+        own: heights of the level.
+        references: intact levels.
+        thick_mm: distance of slices too thick to be among those measured on (`too_thick_mm`). An endplate may
+            then lie anywhere within a slice: 2 s / sqrt(6) on a height, at two standard deviations.
     """
     near = [min((r for r in references if r.away * side > 0), key=lambda r: abs(r.away), default=None)
             for side in (-1, 1)]  # fmt: skip
@@ -91,12 +97,13 @@ def height_loss(own: Heights, references: Sequence[Reference]) -> HeightLoss:
     expected = {s: grown * float(np.average([r.heights.at(s) for r in used], weights=weight)) for s in SITES}
     percent = {s: 100 * (1 - own.at(s) / e) if np.isfinite(own.at(s) / e) else None
                for s, e in expected.items()}  # fmt: skip
+    within_slices = 100 * np.sqrt(2 / 3) * thick_mm / np.nanmin(list(expected.values()))
     return HeightLoss(
         expected=Heights(**{f"{site}_mm": e for site, e in expected.items()}),
         percent=percent,
         source="neighbours" if len(used) == 2 else "one neighbour",
         natural_percent=value(f"fracture.height.natural_percent.{'two' if len(used) == 2 else 'one'}"),
-        measured_percent=value("fracture.height.measured_percent"),
+        measured_percent=float(np.hypot(value("fracture.height.measured_percent"), within_slices)),
     )
 
 

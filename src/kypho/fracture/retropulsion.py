@@ -162,7 +162,9 @@ def _shape(wall: Wall, across_mm: float, share: NDArray) -> NDArray[np.float64] 
     return np.interp(share, own, curve - np.polyval(np.polyfit(own, curve, 1), own))
 
 
-def retropulsion_finding(wall: Wall, beside: Sequence[Wall], blocked: str, stairs_mm: float = 0.0) -> Finding:
+def retropulsion_finding(
+    wall: Wall, beside: Sequence[Wall], blocked: str, stairs_mm: float = 0.0, thick_mm: float = 0.0
+) -> Finding:
     """The wall's hump as a finding.
 
     Absent means none as large as `fracture.retropulsion_excluded_mm`; a smaller one hides in the uncertainty.
@@ -171,12 +173,16 @@ def retropulsion_finding(wall: Wall, beside: Sequence[Wall], blocked: str, stair
         wall, beside: the posterior wall, and those of the levels next to it.
         blocked: why the body's density cannot be read, or an empty string.
         stairs_mm: step of a coarse label, as of `kypho.fracture.scan.stairs_mm`.
+        thick_mm: distance of slices too thick to be among those measured on (`too_thick_mm`), half of which a
+            hump may lose or gain.
     """
     evidence = ("fracture.retropulsion_mm", "fracture.retropulsion_excluded_mm", "fracture.wall.natural_mm")
     hump = retropulsion(wall, beside)
     if hump is None:
         return unknown("retropulsion", "mm", "posterior wall", "too little of the wall is seen", evidence)
-    error = hump.error_mm + stairs_mm  # a stair is there or not: it does not average out
+    error = (
+        float(np.hypot(hump.error_mm, thick_mm / 2)) + stairs_mm
+    )  # a stair is there or not: it does not average out
     state, said = _state(hump.depth_mm, error, blocked, stairs_mm)
     if stairs_mm:
         said += f"; the labels are drawn in steps of {stairs_mm:.1f} mm"

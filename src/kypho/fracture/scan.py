@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from kypho.anatomy import Labels, Vertebra
 from kypho.evidence import value
 
-__all__ = ["label_steps_mm", "noise_hu", "slice_mm", "stairs_mm"]
+__all__ = ["label_steps_mm", "noise_hu", "slice_mm", "stairs_mm", "too_thick_mm"]
 
 COARSER = 1.3  # a label stepping this many voxels was drawn on a coarser grid than the CT's
 SMOOTH_VOXELS = 1.0  # numerics: as cavities are looked for
@@ -42,6 +42,11 @@ def slice_mm(labels: Labels, level: str) -> float:
     spacing = labels.volume.grid.spacing_mm
     pairs = zip(label_steps_mm(labels, level), spacing, strict=True)
     return round(max(step if step > COARSER * voxel else voxel for step, voxel in pairs), 1)
+
+
+def too_thick_mm(slice_mm: float) -> float:
+    """Distance of slices thicker than any that heights and walls were measured on; 0 for thinner ones."""
+    return slice_mm if slice_mm > value("fracture.thickest_slice_mm") else 0.0
 
 
 def stairs_mm(labels: Labels, level: str) -> float:
