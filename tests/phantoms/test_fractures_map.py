@@ -122,7 +122,7 @@ def test_the_bulge_never_folds_and_ends_inside_the_canal(depth, x, z):
 
 
 def test_specs_refuse_what_cannot_be_made():
-    with pytest.raises(SettingsError, match="height loss"):
+    with pytest.raises(SettingsError, match="0 to 70 % of the height, got 90 %"):
         Collapse(kind="wedge", loss=0.9)
     with pytest.raises(SettingsError, match="collapse"):
         Collapse(kind="burst", loss=0.3)

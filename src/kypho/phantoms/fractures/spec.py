@@ -91,7 +91,10 @@ class Collapse:
         if self.kind not in KINDS:
             raise SettingsError(f"collapse must be wedge, biconcave or crush, got {self.kind!r}")
         if not 0 <= self.loss <= LARGEST_LOSS:
-            raise SettingsError(f"height loss must be 0 to {LARGEST_LOSS}, got {self.loss}")
+            raise SettingsError(
+                f"a collapse takes 0 to {100 * LARGEST_LOSS:g} % of the height, got {100 * self.loss:g} %; "
+                "correct it"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
