@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from kypho.anatomy import Labels
 from kypho.evidence import value
@@ -33,8 +35,41 @@ def part_notes(found: Leakage, ct: Volume, labels: Labels) -> dict[int, tuple[st
         for name in (above, below)
         if name is not None and dense_ml(ct, labels, name) > value("leak.other_level_ml")
     }
-    notes = {part.id: (*_route(part), *_shared(part, above, below, treated)) for part in found.parts}
+    near = {part.id: _nearer(part, found, labels, treated) for part in found.parts}
+    notes = {
+        part.id: (
+            *_route(part),
+            *_shared(part, above, below, treated - {near[part.id]}),
+            *_foreign(near[part.id], found),
+        )
+        for part in found.parts
+    }
     return {number: lines for number, lines in notes.items() if lines}
+
+
+def _nearer(part: LeakPart, found: Leakage, labels: Labels, treated: set[str]) -> str | None:
+    """The treated neighbour whose bone is nearer to the part than the level's own."""
+    points = found.scene.vertebra.frame.to_world(part.measured.points_mm)
+    gap_mm = {name: _gap_mm(points, labels, name) for name in (found.level, *sorted(treated))}
+    nearest = min(gap_mm, key=lambda name: gap_mm[name])
+    return None if nearest == found.level else nearest
+
+
+def _gap_mm(points: NDArray[np.floating], labels: Labels, level: str) -> float:
+    """Median distance of world points from a level's labelled voxels."""
+    box = labels.box(level)
+    voxels = np.argwhere(labels.part(level, box)) + [s.start for s in box]
+    return float(np.median(cKDTree(labels.volume.grid.to_world(voxels)).query(points)[0]))
+
+
+def _foreign(near: str | None, found: Leakage) -> tuple[str, ...]:
+    """Whether a part lies at a treated neighbour, so that its route as told here may be another's."""
+    if near is None:
+        return ()
+    return (
+        f"this part lies nearer to {near}, which holds cement too, and more likely came from there; its "
+        f"route is told here as if it came from {found.level}: read the check of {near}",
+    )
 
 
 def _route(part: LeakPart) -> tuple[str, ...]:
@@ -61,7 +96,7 @@ def _shared(part: LeakPart, above: str | None, below: str | None, treated: set[s
 
 def slice_notes(ct: Volume) -> tuple[str, ...]:
     """A warning on slices thicker than those the check was tried on."""
-    slice_mm = max(ct.grid.spacing_mm)
+    slice_mm = ct.grid.spacing_mm[0]
     limit = value("leak.thick_slice_mm")
     if slice_mm <= limit:
         return ()
