@@ -117,6 +117,24 @@ def run(files: Path, *arguments: str) -> BaseException | None:
     return RUNNER.invoke(app, ["check", *arguments, "--out", str(files / "refused")]).exception
 
 
+def test_a_screw_alone_is_no_ct_before_the_operation(site, tmp_path):
+    """No cement, exit code 63, but the metal is named and no doubt cast on the CT."""
+    drawn = site.draw(PostopRecipe(seed=3, fill_ml=0, confusers=("screw",)))
+    write_nifti(tmp_path / "ct.nii.gz", drawn.ct)
+    write_nifti(tmp_path / "labels.nii.gz", site.labels.volume)
+    done = RUNNER.invoke(
+        app,
+        [
+            *("check", str(tmp_path / "ct.nii.gz"), "--labels", str(tmp_path / "labels.nii.gz")),
+            *("--level", "T7", "--out", str(tmp_path / "case")),
+        ],
+    )
+    assert done.exit_code == 63, done.output
+    assert "Metal:" in done.output
+    assert "before the operation" not in done.output
+    assert "Only metal is seen" in (tmp_path / "case" / "report.html").read_text()
+
+
 def test_the_wrong_level_is_named_with_the_right_one(files):
     labels = ["--labels", str(files / "labels.nii.gz")]
     error = run(files, str(files / "after.nii.gz"), *labels, "--level", "T6")

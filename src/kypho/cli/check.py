@@ -153,6 +153,8 @@ def _summary(document: LeakageDocument, folder: Path) -> str:
         f"{document.level}: {c.value:.2f} mL of cement ({c.low:.2f} to {c.high:.2f}).",
         _canal_line(document),
     ]
+    if document.quality.metal_ml:
+        lines.append(f"  Metal: {document.quality.metal_ml:.2f} mL, told apart from cement.")
     for part in document.parts:
         likely = f" (likely {_words(part.likely_route)})" if part.route != part.likely_route else ""
         lines.append(f"  part {part.id}: {part.ml.value:.2f} mL, {_words(part.route)}{likely}, {part.side}")
@@ -184,4 +186,6 @@ def _canal_line(document: LeakageDocument) -> str:
         )
     if not quality.readable:
         return "  THE CANAL CANNOT BE READ: streaks or metal; no statement on cement in it."
+    if document.cement_ml.value == 0 and not document.quality.metal_ml:
+        return "  No cement at this level at all: a CT before the operation, or of another level?"
     return "  No cement found in the canal."

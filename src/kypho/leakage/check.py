@@ -114,7 +114,7 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
         doubtful = _places(scene, found.doubtful & scene.canal)
         inside = read_inside(scene, measured)
     volumes = [measured.inside_ml, *(p.measured.ml for p in parts)]
-    faint_ml = dense_body_ml(scene, found.cement, found.limits)
+    faint_ml = dense_body_ml(scene, found.cement, found.metal, found.limits)
     metal = float(np.count_nonzero(found.metal) * scene.voxel_ml)
     return Leakage(
         level=vertebra.level,

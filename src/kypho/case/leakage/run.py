@@ -235,6 +235,8 @@ def _on_cement(found: Leakage, ct: CtInput, labels: Labels, *, expected: bool) -
         _require_no_other_level(ct, labels, level)
     if not expected or found.cement_ml.value > 0:
         return ()
+    if found.metal_ml:
+        return (f"no cement found at {level}, only metal; --expect-no-cement takes it as it is",)
     return (
         f"no cement found at {level}: this looks like a CT before the operation or of another level; "
         "--expect-no-cement takes it as it is",
