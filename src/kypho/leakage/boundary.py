@@ -28,6 +28,7 @@ MISFIT_SCALE = 0.05  # numerics: relative rise of the misfit over which a densit
 DENSEST_TISSUE_HU = 1500.0  # numerics: no tissue around cement is denser than cortex
 LEAN, LEAN_PER_MM = 0.15, 0.2  # numerics: see `_unlean`
 CORE_VOXELS = 8  # fewer say more of noise than of cement
+BRIGHTEST = 3  # as many as do not hang on the noise of one
 PLATEAU_SPREAD = 0.05  # hardened beams make a core this uneven
 SPREAD = (0.1, 0.9)  # numerics: quantiles of the likely density that bound the interval
 LEAST_SPREAD = 1.2  # numerics: no density is known to better than a fifth
@@ -64,7 +65,8 @@ class Fits:
         slice_mm: slice distance.
         saturation_hu: value at which the scan is clipped.
         factors: fine voxels per CT voxel along (k, j, i).
-        plateau_hu: density read from the core of cement that nothing clips; None where clipped or thin.
+        plateau_hu: density read from the core of cement that nothing clips; None where clipped, or thin on a
+            scale that ends at the usual value.
     """
 
     densities_hu: tuple[float, ...]
@@ -174,13 +176,20 @@ def _around_best(tried: list[float], misfits: list[float]) -> list[float]:
 
 
 def _plateau(model: Formation) -> float | None:
-    """Median HU of the core, two pixels within the half height, if it is not clipped."""
+    """Median HU of the core, two pixels within the half height, if it is not clipped.
+
+    On a scale that goes on beyond the usual one, thin cement without such a core still has its brightest
+    voxels: a little less than its density, where the edges alone fit any density above it.
+    """
     excess = np.where(model.judge, model.hu - model.background, 0)
     body = excess > excess.max() / 2
     core = ndimage.binary_erosion(body, np.ones((1, 3, 3), bool), iterations=2)
-    if (model.clipped & model.judge).any() or np.count_nonzero(core) < CORE_VOXELS:
+    if (model.clipped & model.judge).any() or not body.any():
         return None
-    return float(np.median(np.sort(model.hu[core])[-CORE_VOXELS:]))
+    if np.count_nonzero(core) >= CORE_VOXELS:
+        return float(np.median(np.sort(model.hu[core])[-CORE_VOXELS:]))
+    endless = model.saturation_hu > value("leak.saturation_hu")
+    return float(np.sort(model.hu[body])[-BRIGHTEST:].mean()) if endless else None
 
 
 def likely_density(families: Sequence[Fits]) -> Density:

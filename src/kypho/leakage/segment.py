@@ -122,12 +122,14 @@ def _limits(scene: Scene) -> Limits:
 def _saturation_hu(hu: NDArray) -> float:
     """Value at which the scan is clipped: a 12-bit scale's end, or where many voxels share the largest value.
 
-    An offset, or an export to fewer bits, moves the end of the scale below the usual one.
+    An offset, or an export to fewer bits, moves the end of the scale below the usual one. A scan that shows
+    more than the usual scale, without a pile at its largest value, is not clipped at all.
     """
     top = hu.max()
     if top > value("leak.seed_hu") and np.count_nonzero(hu == top) >= value("leak.clipped_voxels"):
         return float(top)
-    return float(max(top, value("leak.saturation_hu")))
+    usual = value("leak.saturation_hu")
+    return float(top + 2) if top > usual else float(usual)
 
 
 def _metal(scene: Scene, grown: NDArray, limits: Limits) -> NDArray[np.bool_]:

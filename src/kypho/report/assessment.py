@@ -47,6 +47,9 @@ def headline(document: AssessmentDocument) -> str:
         first = "no loss of height that counts"
     else:
         first = f"{genant.type} deformity, Genant grade {genant.grade}"
+    if genant.grade_range is not None and genant.grade_range[0] != genant.grade_range[1]:
+        low, high = genant.grade_range
+        first += f" (grade {low} to {high} within its uncertainty)"
     by_state: dict[str, list[str]] = {"present": [], "not_assessable": []}
     for finding in document.findings:
         if finding.state in by_state:
