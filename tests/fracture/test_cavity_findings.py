@@ -113,3 +113,8 @@ def test_the_volume_of_a_thin_cavity_is_kept_under_blur(a_t7, with_hu, thickness
     # but never by more than the finding says.
     limit = value("fracture.uncertainty.volume_percent") / 100
     assert found[0].volume_ml == pytest.approx(true, rel=limit)
+
+
+@pytest.mark.parametrize(("own_hu", "state"), [(150.0, "absent"), (90.0, "not_assessable")])
+def test_a_body_darker_than_the_bone_around_may_hold_fluid_unseen(own_hu, state):
+    assert cavity_findings((), 150.0, "", QUIET_HU, own_hu)[0].state == state

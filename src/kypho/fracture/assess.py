@@ -116,7 +116,7 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
     findings = (
         *about_walls,
         retropulsion_finding(walls["posterior"], tuple(backs.values()), blocked, stairs, thick),
-        *cavity_findings(holes, reference, blocked, noise_hu(vertebra)),
+        *cavity_findings(holes, reference, blocked, noise_hu(vertebra), bone.mean_hu if bone else None),
         _severe(loss, thick),
         *density_findings(bone, others, blocked),
         schmorl_finding(pits, slices, blocked, stairs),

@@ -18,7 +18,11 @@ FLAT = 0.6  # height over width; a cleft lies between endplates, a tumour is as 
 
 
 def cavity_findings(
-    holes: tuple[Cavity, ...], bone_hu: float | None, blocked: str, noise_hu: float
+    holes: tuple[Cavity, ...],
+    bone_hu: float | None,
+    blocked: str,
+    noise_hu: float,
+    own_hu: float | None = None,
 ) -> tuple[Finding, Finding]:
     """Cleft, and lytic areas that suggest a pathological fracture.
 
@@ -27,6 +31,7 @@ def cavity_findings(
         bone_hu: density of the cancellous bone around; None where it cannot be read.
         blocked: why the density cannot be read, or an empty string.
         noise_hu: standard deviation of the noise, smoothed as the cavities are.
+        own_hu: density in the middle of the body; where it is low, fluid may lie there unseen.
     """
     noise_id = "fracture.cleft.noise_multiple"
     cleft_ids = (
@@ -55,7 +60,8 @@ def cavity_findings(
     flat = [c for c in soft if c.flatness < FLAT]
     dense = bone_hu >= value("fracture.cleft.bone_hu")
     sure = [c for c in fluid if dense or c.contrast_hu is not None]
-    doubt = "" if sure else _doubt(bone_hu, fluid, soft) or noisy
+    thinnest = bone_hu if own_hu is None else min(bone_hu, own_hu)
+    doubt = "" if sure else _doubt(thinnest, fluid, soft) or noisy
     clefts = gas + sure
     round_ones = [c for c in soft if c not in flat]
     return _cleft(clefts, bone_hu, doubt, cleft_ids), _lytic(round_ones, bone_hu, flat, noisy, lytic_ids)
