@@ -164,7 +164,10 @@ BAD = {
     "five scenarios": (["--compare", "volume=1"] * 4, "three others"),
     "far outside": (needles("0,0,0:10,10,10"), "far outside"),
     "in the canal": (needles(f"{LEFT.split(':')[0]}:{CANAL_TIP}"), "spinal canal"),
-    "more than the void": ([*needles(LEFT), "--volume-ml", "60"], "inject less"),
+    "more than the void": ([*needles(LEFT), "--volume-ml", "29"], "inject less"),
+    "more than any void": (["--volume-ml", "60"], "no vertebra takes more"),
+    "faster than a hand": (["--rate-ml-min", "1e9"], "no hand gives more"),
+    "two pauses in one place": (["--pause", "1:2", "--pause", "1:3"], "two pauses at 1 mL"),
     "set cement": ([*needles(LEFT), "--start-min", "90", "--cement", "high"], "no route for the cement"),
 }
 

@@ -20,6 +20,8 @@ __all__ = ["BORES", "DEFAULTS", "NeedleLineMm", "RehearseSettings", "Scenario", 
 Strategy = Literal["best", "unilateral", "bilateral"]
 
 LONGEST_MIN = 120.0  # numerics: long after every cement has set; a mistyped rate must not run for days
+FASTEST_ML_MIN = 60.0  # numerics: a syringe of 10 mL in ten seconds, which no hand does with cement
+MOST_ML = 30.0  # numerics: more than the void of the largest lumbar body
 MOST_MEMBERS = 10_000
 """An interval of a proportion is then no wider than 2 %; more would only run on."""
 
@@ -73,6 +75,11 @@ class Scenario:
             raise SettingsError(f"unknown needles {self.needles!r}; choose best, unilateral or bilateral")
         cement(self.cement)
         self.schedule(1)
+        if self.volume_ml > MOST_ML or self.rate_ml_min > FASTEST_ML_MIN:
+            raise SettingsError(
+                f"{self.volume_ml:g} mL at {self.rate_ml_min:g} mL/min; no vertebra takes more than "
+                f"{MOST_ML:g} mL and no hand gives more than {FASTEST_ML_MIN:g} mL/min, so correct it"
+            )
         end_min = self.start_min + self.volume_ml / self.rate_ml_min + sum(m for _, m in self.pauses)
         if end_min > LONGEST_MIN:
             raise SettingsError(
@@ -87,6 +94,8 @@ class Scenario:
         steps: list[Stage | Pause] = []
         done = 0.0
         for at_ml, minutes in self.pauses:
+            if 0 < at_ml == done:
+                raise SettingsError(f"two pauses at {at_ml:g} mL; give one with their minutes added")
             if not done < at_ml < self.volume_ml:
                 raise SettingsError(
                     f"pause at {at_ml:g} mL is not between {done:g} and {self.volume_ml:g} mL; correct it"
