@@ -83,7 +83,9 @@ def _heights(axes: Axes, vertebra: Vertebra, result: Assessment) -> None:
 def _against(loss: float | None) -> str:
     if loss is None:
         return "loss not known"
-    return f"{loss:.0f} % lost" if round(loss) > 0 else f"{-loss:.0f} % over"
+    if round(loss) == 0:
+        return "as expected"
+    return f"{loss:.0f} % lost" if loss > 0 else f"{-loss:.0f} % over"
 
 
 def cortex_figure(result: Assessment) -> Figure:
