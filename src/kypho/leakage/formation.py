@@ -26,7 +26,7 @@ Caps = Literal["least", "middle", "full"]
 
 STEPS = 40  # numerics: with the momentum, volumes change by less than 1 % beyond
 STEP = 1.6  # numerics: below 2, where Landweber steps cease to converge
-MOMENTUM = 0.8  # numerics: 40 steps do the work of 200
+MOMENTUM = 0.8  # numerics: steps that agree go five times as far
 SHARPEST = 4.0  # numerics: at the end the edge is a fifth as wide; cement is all or nothing, seldom a share
 SMOOTH_AT = 2  # numerics: once, before the shape is found; later it would shrink thin parts
 SMOOTH_FINE = (1.0, 0.3, 0.3)  # numerics: fine voxels; the image does not tell the layers of one slice apart

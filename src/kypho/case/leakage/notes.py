@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from kypho.anatomy import Labels
@@ -35,7 +36,8 @@ def part_notes(found: Leakage, ct: Volume, labels: Labels) -> dict[int, tuple[st
         for name in (above, below)
         if name is not None and dense_ml(ct, labels, name) > value("leak.other_level_ml")
     }
-    near = {part.id: _nearer(part, found, labels, treated) for part in found.parts}
+    bones = {name: _bone(labels, name) for name in (found.level, *sorted(treated))} if treated else {}
+    near = {part.id: _nearer(part, found, bones) for part in found.parts}
     notes = {
         part.id: (
             *_route(part),
@@ -47,19 +49,20 @@ def part_notes(found: Leakage, ct: Volume, labels: Labels) -> dict[int, tuple[st
     return {number: lines for number, lines in notes.items() if lines}
 
 
-def _nearer(part: LeakPart, found: Leakage, labels: Labels, treated: set[str]) -> str | None:
-    """The treated neighbour whose bone is nearer to the part than the level's own."""
-    points = found.scene.vertebra.frame.to_world(part.measured.points_mm)
-    gap_mm = {name: _gap_mm(points, labels, name) for name in (found.level, *sorted(treated))}
-    nearest = min(gap_mm, key=lambda name: gap_mm[name])
-    return None if nearest == found.level else nearest
-
-
-def _gap_mm(points: NDArray[np.floating], labels: Labels, level: str) -> float:
-    """Median distance of world points from a level's labelled voxels."""
+def _bone(labels: Labels, level: str) -> cKDTree:
+    """A level's labelled voxels, world mm."""
     box = labels.box(level)
     voxels = np.argwhere(labels.part(level, box)) + [s.start for s in box]
-    return float(np.median(cKDTree(labels.volume.grid.to_world(voxels)).query(points)[0]))
+    return cKDTree(labels.volume.grid.to_world(voxels))
+
+
+def _nearer(part: LeakPart, found: Leakage, bones: Mapping[str, cKDTree]) -> str | None:
+    """The treated neighbour whose bone is nearer to the part, by the median, than the level's own."""
+    if not bones:
+        return None
+    points = found.scene.vertebra.frame.to_world(part.measured.points_mm)
+    nearest = min(bones, key=lambda name: float(np.median(bones[name].query(points)[0])))
+    return None if nearest == found.level else nearest
 
 
 def _foreign(near: str | None, found: Leakage) -> tuple[str, ...]:
