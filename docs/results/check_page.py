@@ -184,6 +184,7 @@ def write_page(work: Path, out: Path, source: str, *, stale: bool = False) -> No
     """Write check.md and check.png from the cases in `work`; `stale` if the code has changed since they ran."""
     cases = load(work)
     seeds = [c["truth"]["recipe"]["seed"] for c in cases]
+    kernels = [c["truth"]["recipe"]["scanner"]["fwhm_mm"] for c in cases]
     lines = [
         "# Post-operative check on synthetic CTs",
         "",
@@ -197,8 +198,8 @@ def write_page(work: Path, out: Path, source: str, *, stale: bool = False) -> No
         f"({', '.join(sorted({c['level'] for c in cases}, key=level_key))}; the other labelled levels are cut by the "
         "border of the scan). The same labels define the canal of the truth and of the check: their error is "
         "not part of these figures. The baseline takes every voxel above 1000 HU near the vertebra, counts "
-        "voxels, and goes through the same route rules. Patient and cement are seen through one kernel, 1.4 to "
-        "1.62 mm wide. The settings that move volumes and their intervals "
+        "voxels, and goes through the same route rules. Patient and cement are seen through one kernel, "
+        f"{min(kernels):.2f} to {max(kernels):.2f} mm wide. The settings that move volumes and their intervals "
         "(density of the cement and how it leans, clipped end slices, background, how well a density can be known, "
         "leak.canal_found_ml) were chosen on "
         "other synthetic CTs of the same base image and generator; these cases have seeds of their own and were not "

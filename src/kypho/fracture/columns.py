@@ -33,6 +33,8 @@ SMOOTH_MM = 0.8  # numerics: half of the smoothing width that rounds the corners
 LARGEST_WIDTH_MM = 32.0  # numerics: half width of the widest body and a margin
 WAIST_MM = 5.0  # numerics: half height at most of the slab in which depth and width are read
 MIDLINE_MM = 4.0  # numerics: half width of the strip about the midline, narrower than any canal
+WALL_HALF_MM = 8.0  # numerics: half width of the wall in front of a canal, well beyond the foramen
+RIM_MM = 4.0  # numerics: depth of the rim in front of the wall over which the wall's height is read
 CORE_SHARE = 0.85  # share of the footprint's half axes over which an endplate is one plane; the rim has lips
 WALL_SHARE = 0.4  # share of the height, up and down from the middle, in which the wall is one line
 STANDING = 0.25  # share of the wall that a fragment leaves in its place
@@ -154,12 +156,20 @@ def _levelled(columns: Columns, bone: NDArray, axes: list[NDArray]) -> Frame:
 
 
 def _wall_lean(columns: Columns, bone: NDArray, axes: list[NDArray]) -> float:
-    """Angle between the frame's superior axis and the posterior wall on the midline, in radians."""
+    """Angle between the frame's superior axis and the posterior wall, in radians.
+
+    The wall is hollow about the basivertebral foramen. So it is followed from its own lower to its own upper
+    end, wherever they lie, and over the width of the canal: a hollow off the middle would read as a lean.
+    """
     z, y, x = axes
-    height = columns.height_mm[:, np.abs(columns.x_mm) <= MIDLINE_MM]
-    rows = np.abs(z) <= WALL_SHARE * float(np.nanmedian(height))
+    rim = (columns.y_mm > columns.back_mm - RIM_MM)[:, None] & (np.abs(columns.x_mm) <= WALL_HALF_MM)
+    ends = [surface[rim & np.isfinite(surface)] for surface in (columns.top_mm, columns.bottom_mm)]
+    if not len(ends[0]):
+        return 0.0
+    top, bottom = (float(np.median(end)) for end in ends)
+    rows = np.abs(z - (top + bottom) / 2) <= WALL_SHARE * (top - bottom)
     at = int(np.argmin(np.abs(y)))
-    walls = _first_exit(bone[rows][:, at:][:, :, np.abs(x) <= MIDLINE_MM], y[at:])
+    walls = _first_exit(bone[rows][:, at:][:, :, np.abs(x) <= WALL_HALF_MM], y[at:])
     up = np.broadcast_to(z[rows, None], walls.shape)
     seen = np.isfinite(walls)
     if seen.sum() < 10:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 from scipy.special import ndtri
 
 from kypho.evidence import interval, value
@@ -16,7 +17,13 @@ __all__ = ["Blur", "measure_blur"]
 AIR_HU = -750.0  # numerics: below it a voxel beside soft tissue is air, not partial volume
 SOFT_HU = (-120.0, 160.0)  # numerics: plateau of the soft side of an air edge
 CUT_EDGE = 0.97  # a step this complete within a pixel was cut by software (a mask), not blurred by a scanner
-ENOUGH_EDGES = 400  # numerics: below it the 90th percentile of edge steepness is noise
+LEAST_STEP_HU = 150.0  # numerics: a pixel's step at the softest edge that is looked at
+LEAST_RISE_HU = -60.0  # numerics: a step back by more is another edge, by less noise or overshoot
+ENOUGH_EDGES = 400  # numerics: below it the steepest twentieth is a handful of edges
+ALONG_PIXELS = 5  # numerics: averaged along an edge, else noise makes the steepest edges steeper
+SLANT = 0.12  # numerics: tangent to rows or columns; averaged along, a steeper edge would blur by 2 %
+STEEPEST = 92  # numerics: percentile; beyond it noise counts, before it edges that are soft themselves
+REACH = 4  # pixels from an edge at which both plateaus have been reached
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,40 +40,40 @@ def measure_blur(ct: Volume) -> Blur:
     """In-plane resolution from the steepest edges between air and soft tissue.
 
     For a Gaussian blur the largest step between neighbouring pixels across an edge of height A is
-    A (2 Phi(d / 2 sigma) - 1). Slanted and moving edges are flatter, so the 90th percentile counts.
+    A (2 Phi(d / 2 sigma) - 1). Edges that slant through the slice, move, or lie off the middle between two
+    pixels are flatter, so only the steepest of them count.
     """
-    ratios = []
-    for axis in (1, 2):
-        lines = np.moveaxis(np.asarray(ct.array[:: max(1, ct.grid.shape[0] // 12)], np.float32), axis, -1)
-        ratios.append(_edge_ratios(lines))
-    every = np.concatenate(ratios)
+    lines = np.asarray(ct.array[:: max(1, ct.grid.shape[0] // 12)], np.float32)
+    every = np.concatenate([_edge_ratios(lines), _edge_ratios(lines.transpose(0, 2, 1))])
     if len(every) < ENOUGH_EDGES:
         low, high = interval("leak.psf_fwhm_mm")
         return Blur(fwhm_mm=value("leak.psf_fwhm_mm"), low_mm=low, high_mm=high, measured=False)
-    steepest = float(np.percentile(every, 90))
-    sigma = ct.grid.spacing_mm[1] / (2 * ndtri((1 + steepest) / 2))
+    sigma = ct.grid.spacing_mm[1] / (2 * ndtri((1 + float(np.percentile(every, STEEPEST))) / 2))
     fwhm = float(sigma * np.sqrt(8 * np.log(2)))
     return Blur(fwhm_mm=fwhm, low_mm=0.9 * fwhm, high_mm=1.1 * fwhm, measured=True)
 
 
-def _edge_ratios(lines: NDArray) -> NDArray[np.float64]:
-    """Largest step over height at every clean air edge along the last axis."""
-    n, reach = lines.shape[-1], 4
-    step = np.diff(lines, axis=-1)
-    centre = slice(reach, n - reach - 1)
+def _edge_ratios(slices: NDArray) -> NDArray[np.float64]:
+    """Largest step over height at every clean air edge across the last axis, shape (edges,).
 
-    def shifted(by: int) -> NDArray:
-        return step[..., reach + by : n - reach - 1 + by]
-
-    before = (lines[..., : n - 2 * reach - 1] + lines[..., 1 : n - 2 * reach]) / 2
-    after = (lines[..., 2 * reach : n - 1] + lines[..., 2 * reach + 1 :]) / 2
-    height = after - before
-    air, soft = np.minimum(before, after), np.maximum(before, after)
-    clean = (air < AIR_HU) & (soft > SOFT_HU[0]) & (soft < SOFT_HU[1])
-    clean &= (np.abs(step[..., centre]) >= np.abs(shifted(-1))) & (
-        np.abs(step[..., centre]) >= np.abs(shifted(1))
+    Args:
+        slices: HU, shape (slices, along, across).
+    """
+    smooth = uniform_filter1d(slices, ALONG_PIXELS, axis=1)
+    step = np.diff(smooth, axis=2)
+    size = np.abs(step)
+    inner = np.s_[:, :, REACH:-REACH]
+    peak = (size[inner] >= size[:, :, REACH - 1 : -REACH - 1]) & (
+        size[inner] >= size[:, :, REACH + 1 : -REACH + 1]
     )
-    sign, cut = np.sign(height), CUT_EDGE * np.abs(height)
-    for by in range(-reach, reach + 1):
-        clean &= (shifted(by) * sign > -60) & (np.abs(shifted(by)) < cut)
-    return np.asarray(np.abs(step[..., centre][clean]) / np.abs(height[clean]), dtype=float)
+    k, j, i = np.nonzero(peak & (size[inner] > LEAST_STEP_HU))
+    profile = np.stack([smooth[k, j, i + n] for n in range(2 * REACH + 2)], axis=1)
+    before, after = profile[:, :2].mean(axis=1), profile[:, -2:].mean(axis=1)
+    height, air, soft = np.abs(after - before), np.minimum(before, after), np.maximum(before, after)
+    rising = np.diff(profile, axis=1) * np.sign(after - before)[:, None]
+    turn = np.gradient(smooth, axis=1)
+    slant = np.abs(turn[k, j, i + REACH] + turn[k, j, i + REACH + 1]) / 2
+    clean = (air < AIR_HU) & (soft > SOFT_HU[0]) & (soft < SOFT_HU[1])
+    clean &= (rising > LEAST_RISE_HU).all(axis=1) & (rising.max(axis=1) < CUT_EDGE * height)
+    clean &= slant < SLANT * rising.max(axis=1)
+    return np.asarray(rising.max(axis=1)[clean] / height[clean], dtype=float)
