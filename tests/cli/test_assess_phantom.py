@@ -85,6 +85,30 @@ def test_a_report_on_a_made_up_ct_says_so(tmp_path, assessed):
     assert "SYNTHETIC" not in (assessed[0] / "assessment.html").read_text()
 
 
+def test_an_earlier_ct_says_how_tall_the_body_was(tmp_path):
+    made, out = tmp_path / "made", tmp_path / "out"
+    run("phantom", CT, "--labels", LABELS, "--level", "T7", "--collapse", "wedge=30", "--out", made)
+    scan, truth = next(made.glob("*ct.nii.gz")), json.loads((made / "truth.json").read_text())
+    drawn = next(made.glob("*labels.nii.gz"))
+    before = ("--earlier", CT, "--earlier-labels", LABELS)
+    result = run("assess", scan, "--labels", drawn, "--level", "T7", *before, "--out", out)
+    assert result.exit_code == 0, result.output
+    document = json.loads((out / "assessment.json").read_text())
+    assert document["height_loss_against"] == "earlier CT"
+    doubt = document["height_loss_uncertainty_percent"]
+    for site, true in truth["height_loss_percent"].items():
+        assert document["height_loss_percent"][site] == pytest.approx(true, abs=doubt), site
+    inputs = json.loads((out / "assessment.manifest.json").read_text())["inputs"]
+    assert inputs["earlier_ct"] != inputs["ct"]
+    assert "earlier CT" in (out / "assessment.html").read_text()
+
+
+def test_labels_of_an_earlier_ct_need_that_ct(tmp_path):
+    result = run("assess", CT, "--labels", LABELS, "--level", "T7", "--earlier-labels", LABELS)
+    assert isinstance(result.exception, SettingsError)
+    assert "--earlier" in str(result.exception)
+
+
 def test_a_level_that_is_not_there(tmp_path):
     result = run("assess", CT, "--labels", LABELS, "--level", "L3", "--out", tmp_path / "no")
     assert isinstance(result.exception, LevelError)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kypho.cli.inputs import READING, chosen_level, read_ct_and_labels, read_mri
+from kypho.cli.inputs import READING, chosen_level, read_ct_and_labels, read_earlier, read_mri
 from kypho.cli.options import (
     PROCEDURE,
     AsJson,
@@ -49,6 +49,12 @@ def assess(
     metastasis: Annotated[
         bool, typer.Option("--metastasis", help="Known metastasis: its own model.")
     ] = False,
+    earlier: Annotated[
+        Path | None, typer.Option("--earlier", help="Earlier CT: heights are compared with its own.")
+    ] = None,
+    earlier_labels: Annotated[
+        Path | None, typer.Option("--earlier-labels", help="Labels on the earlier CT.")
+    ] = None,
     mri: Mri = None,
     mri_labels: MriLabels = None,
     mri_scheme: MriScheme = "auto",
@@ -79,7 +85,8 @@ def assess(
             vertebra = build_vertebra(image.volume, found.labels, name)
         with steps.step("assessment"):
             beside = read_mri(mri, mri_labels, scheme=mri_scheme, series=mri_series, required=require_mri)
-            result = assess_case(image, found, vertebra, known=known, mri=beside)
+            before = read_earlier(earlier, earlier_labels, scheme=scheme, level=name)
+            result = assess_case(image, found, vertebra, known=known, mri=beside, earlier=before)
         folder = out or Path(f"kypho-{name}")
         document = write_assessment(
             result, folder, steps.timings_s, steps.step, render_assessment, settings=stated

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kypho.anatomy import Labels
+    from kypho.case.assessment.run import EarlierCase
     from kypho.case.mri import MriCase
     from kypho.cli.progress import Steps
     from kypho.formats import CtInput, LabelsInput
 
-__all__ = ["READING", "chosen_level", "labels_on", "levels_chosen", "read_ct_and_labels", "read_mri"]
+__all__ = [
+    "READING",
+    "chosen_level",
+    "labels_on",
+    "levels_chosen",
+    "read_ct_and_labels",
+    "read_earlier",
+    "read_mri",
+]
 
 READING = ("read the CT", "read the labels")
 """The steps of `read_ct_and_labels`."""
@@ -90,6 +99,27 @@ def levels_chosen(labels: Labels, level: str | None) -> tuple[str, ...]:
     if not present:
         raise LevelError("the labels hold no vertebra; check that it is the right label file")
     return present
+
+
+def read_earlier(ct: Path | None, labels: Path | None, *, scheme: str, level: str) -> EarlierCase | None:
+    """An earlier CT and its labels; None if neither is given.
+
+    Raises:
+        SettingsError: labels without a CT.
+        LabelsNeededError: no labels were given and no segmenter is installed.
+        InputError: a file cannot be used.
+    """
+    from kypho.errors import SettingsError
+
+    if ct is None:
+        if labels is not None:
+            raise SettingsError("--earlier-labels needs --earlier, the CT that they lie on")
+        return None
+    from kypho.case.assessment.run import EarlierCase
+    from kypho.formats import read_ct
+
+    image = read_ct(ct)
+    return EarlierCase(ct=image, labels=labels_on(image, labels, scheme=scheme, level=level))
 
 
 def read_mri(

@@ -15,6 +15,7 @@ from kypho.fracture.cavity import Cancellous, Cavity, cancellous, cavities, fore
 from kypho.fracture.cavity_findings import cavity_findings
 from kypho.fracture.columns import Columns, level_columns
 from kypho.fracture.damage import schmorl_finding, wall_findings
+from kypho.fracture.earlier import Earlier, require_same_body
 from kypho.fracture.endplates import Pit, deepest_pit
 from kypho.fracture.findings import Finding, State, unknown
 from kypho.fracture.foramen import at_foramen, foramen_norm
@@ -81,16 +82,20 @@ class Assessment:
         return next(f for f in self.findings if f.factor == factor)
 
 
-def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
+def assess_level(
+    ct: Volume, labels: Labels, vertebra: Vertebra, *, earlier: Earlier | None = None
+) -> Assessment:
     """Measure one level and state its findings.
 
     Args:
         ct: the CT in HU.
         labels: labels on its grid.
         vertebra: model of the level, built from both.
+        earlier: the level on an earlier CT, with which its heights are then compared.
 
     Raises:
         LevelIncompleteError: the model faces another way than the levels beside it.
+        LevelError: the earlier CT shows another vertebra.
     """
     level = vertebra.level
     slices, stairs = slice_mm(labels, level), stairs_mm(labels, level)
@@ -100,7 +105,15 @@ def assess_level(ct: Volume, labels: Labels, vertebra: Vertebra) -> Assessment:
     _require_agreement(vertebra, own, beside)
     notes = beside.notes
     thick = too_thick_mm(slices)
-    loss = height_loss(heights, beside.references, thick)
+    if earlier is not None:
+        require_same_body(own, earlier, level)
+        notes += earlier.notes
+    loss = height_loss(
+        heights,
+        beside.references,
+        max(thick, earlier.thick_mm if earlier else 0.0),
+        earlier=earlier.heights if earlier else None,
+    )
     grade = genant(loss)
     foreign = foreign_ml(vertebra)
     reference = surrounding_hu(vertebra)

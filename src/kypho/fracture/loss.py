@@ -29,7 +29,7 @@ class HeightLoss:
     Attributes:
         expected: heights expected of this level.
         percent: loss by site; None if there is no expectation.
-        source: "neighbours", "one neighbour", or "none".
+        source: "neighbours", "one neighbour", "earlier CT", or "none".
         natural_percent: half width within which an intact level keeps to the expectation.
         measured_percent: half width of the measurement alone.
     """
@@ -67,8 +67,14 @@ class Genant:
     reason: str
 
 
-def height_loss(own: Heights, references: Sequence[Reference], thick_mm: float = 0.0) -> HeightLoss:
-    """Loss against what the nearest intact levels lead one to expect.
+def height_loss(
+    own: Heights,
+    references: Sequence[Reference],
+    thick_mm: float = 0.0,
+    *,
+    earlier: Heights | None = None,
+) -> HeightLoss:
+    """Loss against what the nearest intact levels lead one to expect, or against an earlier CT of the level.
 
     Between a level above and one below the expectation is interpolated site by site; from one side alone
     it is that level's height and the usual growth from level to level. More levels, curves through the whole
@@ -80,7 +86,10 @@ def height_loss(own: Heights, references: Sequence[Reference], thick_mm: float =
         references: intact levels.
         thick_mm: distance of slices too thick to be among those measured on (`too_thick_mm`). An endplate may
             then lie anywhere within a slice: 2 s / sqrt(6) on a height, at two standard deviations.
+        earlier: heights of the same body before it broke; the other levels then have no say.
     """
+    if earlier is not None and own.whole:
+        return _lost(own, {s: earlier.at(s) for s in SITES}, "earlier CT", 0.0, thick_mm)
     near = [min((r for r in references if r.away * side > 0), key=lambda r: abs(r.away), default=None)
             for side in (-1, 1)]  # fmt: skip
     used = [r for r in near if r is not None and r.heights.whole]
@@ -95,14 +104,23 @@ def height_loss(own: Heights, references: Sequence[Reference], thick_mm: float =
     growth = 1 + value("fracture.height.growth_percent") / 100 if len(used) == 1 else 1.0
     grown = growth ** -used[0].away
     expected = {s: grown * float(np.average([r.heights.at(s) for r in used], weights=weight)) for s in SITES}
+    both = len(used) == 2
+    natural = value(f"fracture.height.natural_percent.{'two' if both else 'one'}")
+    return _lost(own, expected, "neighbours" if both else "one neighbour", natural, thick_mm)
+
+
+def _lost(
+    own: Heights, expected: dict[str, float], source: str, natural_percent: float, thick_mm: float
+) -> HeightLoss:
+    """What the heights lack of those expected."""
     percent = {s: 100 * (1 - own.at(s) / e) if np.isfinite(own.at(s) / e) else None
                for s, e in expected.items()}  # fmt: skip
     within_slices = 100 * np.sqrt(2 / 3) * thick_mm / np.nanmin(list(expected.values()))
     return HeightLoss(
         expected=Heights(**{f"{site}_mm": e for site, e in expected.items()}),
         percent=percent,
-        source="neighbours" if len(used) == 2 else "one neighbour",
-        natural_percent=value(f"fracture.height.natural_percent.{'two' if len(used) == 2 else 'one'}"),
+        source=source,
+        natural_percent=natural_percent,
         measured_percent=float(np.hypot(value("fracture.height.measured_percent"), within_slices)),
     )
 

@@ -38,6 +38,8 @@ def write_assessment(
         OutputError: the folder cannot be written.
     """
     beside = mri_hashes(result.mri.case if result.mri else None)
+    if result.earlier is not None:
+        beside |= {"earlier_ct": result.earlier.ct.sha256, "earlier_labels": result.earlier.labels.sha256}
     document = assessment_document(result)
     with case_folder(out) as staging:
         with step("report"):

@@ -11,10 +11,19 @@ from kypho.evidence import reading
 from kypho.formats import CtInput, LabelsInput
 from kypho.fracture import Assessment, assess_level
 from kypho.fracture.advice import Advice, advice
+from kypho.fracture.earlier import measure_earlier
 from kypho.fracture.mri import merge_cleft
 from kypho.risk import LeakRisk, RiskInputs, RiskSettings, assess_risk
 
-__all__ = ["AssessmentResult", "assess_case"]
+__all__ = ["AssessmentResult", "EarlierCase", "assess_case"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EarlierCase:
+    """An earlier CT of the same patient with its labels."""
+
+    ct: CtInput
+    labels: LabelsInput
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,6 +31,7 @@ class AssessmentResult:
     """What the assessment stage knows of one level.
 
     Attributes:
+        earlier: an earlier CT of the level and its labels, if heights were compared with it.
         records: ids of the evidence records that findings and advice were made with; those of the risk stand
             in `risk`.
     """
@@ -33,6 +43,7 @@ class AssessmentResult:
     risk: LeakRisk
     advice: tuple[Advice, ...]
     mri: MriFit | None
+    earlier: EarlierCase | None
     records: frozenset[str]
 
 
@@ -44,6 +55,7 @@ def assess_case(
     known: RiskInputs | None = None,
     settings: RiskSettings | None = None,
     mri: MriCase | None = None,
+    earlier: EarlierCase | None = None,
 ) -> AssessmentResult:
     """Assess a level and work out its leak risk.
 
@@ -54,12 +66,17 @@ def assess_case(
             of the CT fill what it leaves open.
         settings: of the risk model.
         mri: an MR with labels, registered at the level or refused.
+        earlier: an earlier CT, on which the body's height before the fracture is read.
 
     Raises:
         FrameOfReferenceError, LevelError, LabelsError: the MR is required and does not fit.
+        LevelError: the earlier CT does not show this vertebra whole.
     """
     with reading() as records:
-        found = assess_level(ct.volume, labels.labels, vertebra)
+        before = None
+        if earlier is not None:
+            before = measure_earlier(earlier.ct.volume, earlier.labels.labels, vertebra.level)
+        found = assess_level(ct.volume, labels.labels, vertebra, earlier=before)
         fit = None if mri is None else fit_mri(mri, labels.labels, vertebra)
         if fit is not None:
             found = _with_mri(found, fit, vertebra)
@@ -72,6 +89,7 @@ def assess_case(
         risk=assess_risk(_risk_inputs(found, known or RiskInputs()), settings),
         advice=advised,
         mri=fit,
+        earlier=earlier,
         records=frozenset(records),
     )
 
