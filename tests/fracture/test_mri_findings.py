@@ -11,6 +11,7 @@ from kypho.cli.main import app
 from kypho.evidence import record
 from kypho.formats import write_nifti
 from kypho.fracture.advice import advice
+from kypho.fracture.cavity_findings import NO_GAS
 from kypho.fracture.findings import unknown
 from kypho.fracture.mri import MRI_FACTORS, merge_cleft, mri_findings, mri_unknown
 from kypho.phantoms.mri import MrRecipe, make_mri
@@ -64,6 +65,16 @@ def test_only_fluid_on_mr_answers_what_the_ct_left_open(found):
     assert "source: MR" in merged.how
     assert "thin bone" in merged.how
     assert merge_cleft(ct, mri_unknown("mri_cleft", "no T2")) is ct
+
+
+def test_an_mr_without_a_cleft_excludes_none_where_the_ct_could_not_see_gas(found):
+    """In dark marrow a gas cleft shows no signal on MR either: then neither scan has excluded it."""
+    none = found(MrRecipe(sequence="stir"))["mri_cleft"]
+    ids = ("fracture.cleft.gas_hu",)
+    hidden = unknown("intravertebral_cleft", "mL", "body", "cement in the body hides the bone", ids)
+    assert merge_cleft(hidden, none).state == "not_assessable"
+    gasless = unknown("intravertebral_cleft", "mL", "body", f"{NO_GAS}; in thin bone fluid is marrow", ids)
+    assert merge_cleft(gasless, none).state == "absent"
 
 
 def test_the_command_reads_an_mr_or_says_why_not(a_chest, a_t7, tmp_path):

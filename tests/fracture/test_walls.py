@@ -51,6 +51,13 @@ def posterior(wall, norm=SOUND, slice_mm=1.0, blocked=""):
     return next(f for f in findings if f.factor == "posterior_wall_defect"), defects
 
 
+def test_the_cortex_is_not_whole_where_its_posterior_wall_is_unknown():
+    norm = ForamenNorm(usual_mm2=15.0, largest_mm2=60.0, source="T6 and T8")
+    findings, _ = wall_findings(walls(a_wall(disc(0, 0, 3))), norm, 1.0, "")
+    states = {f.factor: f.state for f in findings}
+    assert states["posterior_wall_defect"] == states["cortical_defect"] == "not_assessable"
+
+
 def test_a_whole_wall_has_no_opening():
     assert openings(a_wall()) == ()
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from kypho.anatomy.rigid import Rigid
+from kypho.case.folder import write_volume
 from kypho.case.leakage.heights import compare_heights
 from kypho.case.leakage.plan import read_planned
-from kypho.errors import FrameOfReferenceError, LevelError, UnreadableFileError
+from kypho.errors import FrameOfReferenceError, InputError, LevelError, UnreadableFileError
 from kypho.leakage.agreement import compare_field, compare_needles, compare_routes
-from kypho.space import Volume
+from kypho.space import Grid, Volume
 
 STILL = Rigid(rotation=np.eye(3), shift_mm=np.zeros(3))
 
@@ -130,6 +131,29 @@ def test_a_rehearsal_that_does_not_go_with_its_plan_is_refused(tmp_path, change,
     (tmp_path / "rehearsal.json").write_text(json.dumps(good | change), encoding="utf-8")
     with pytest.raises(error, match=hint):
         read_planned(tmp_path, "T7")
+
+
+def test_a_check_written_over_a_rehearsal_is_not_taken_for_one(tmp_path):
+    """Both keep a cement.nii.gz; compared with its own map a check would agree with itself."""
+    axes = {"origin_mm": [0, 0, 0], "left": [1, 0, 0], "posterior": [0, 1, 0], "superior": [0, 0, 1]}
+    plan = {
+        "level": "T7",
+        "approaches": [{"needles": [{"target_lps_mm": [0, 0, 0]}]}],
+        "recommended": 0,
+        "vertebra": {"frame_lps": axes},
+        "input": {"ct_sha256": "0"},
+    }
+    rehearsal = {"level": "T7", "ct_sha256": "0", "injected_ml": 2.0, "leaked_ml": {"venous": 0.1}}
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    (tmp_path / "rehearsal.json").write_text(json.dumps(rehearsal), encoding="utf-8")
+    grid = Grid.axis_aligned((4, 4, 4), (1.0, 1.0, 1.0), (0, 0, 0))
+    numbers = Volume(array=np.full((4, 4, 4), 2, np.uint8), grid=grid, unit="label")
+    write_volume(tmp_path / "cement.nii.gz", numbers)
+    with pytest.raises(InputError, match="a check was written into the same folder"):
+        read_planned(tmp_path, "T7")
+    shares = Volume(array=np.full((4, 4, 4), 0.5, np.float32), grid=grid, unit="1")
+    write_volume(tmp_path / "cement.nii.gz", shares)
+    assert read_planned(tmp_path, "T7").field is not None
 
 
 def test_a_plan_without_needles_is_no_plan(tmp_path):

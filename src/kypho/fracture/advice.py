@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from kypho.evidence import value
 from kypho.fracture.assess import Assessment
 
 __all__ = ["Advice", "advice"]
@@ -80,7 +81,10 @@ IF_UNKNOWN: dict[str, tuple[Topic, str]] = {
     "intravertebral_cleft": ("imaging", "A fluid cleft cannot be excluded on this CT: see MRI (STIR)."),
     "pathological_fracture": ("imaging", "A tumour cannot be excluded on this CT: see MRI."),
     "retropulsion": ("imaging", "A small retropulsion cannot be excluded: look at the canal on MRI."),
-    "severe_compression": ("imaging", "No neighbour to compare with: judge the height on a wider scan."),
+    "severe_compression": (
+        "imaging",
+        "The loss of height is not known: judge it on a wider or thinner scan.",
+    ),
 }
 """Factor to what follows if it could not be judged, where something does."""
 
@@ -99,7 +103,7 @@ def advice(result: Assessment) -> tuple[Advice, ...]:
         elif finding.state == "not_assessable" and finding.factor in IF_UNKNOWN:
             topic, text = IF_UNKNOWN[finding.factor]
             lines.append(Advice(topic=topic, factor=finding.factor, text=text))
-    if result.foreign_ml > 0:
+    if result.foreign_ml > value("fracture.foreign_ml"):
         text = "Cement or metal is already in this body: its space is taken and its walls cannot be judged."
         lines.append(Advice(topic="dose", factor="foreign_material", text=text))
     return tuple(lines)

@@ -136,7 +136,7 @@ def assess_level(
     )
     if thick:
         notes += (f"slices {slices:g} mm apart: heights and the wall's shape are known only roughly",)
-    if foreign > 0:
+    if foreign > value("fracture.foreign_ml"):
         notes += (f"{foreign:.2f} mL of cement or metal inside the body",)
     cobb, cobb_of = _kyphosis(own, beside.above, beside.below, level, labels)
     return Assessment(
@@ -149,7 +149,7 @@ def assess_level(
         kyphosis_deg=cobb,
         kyphosis_of=cobb_of,
         body_ml=vertebra.body_ml,
-        bone=bone,
+        bone=None if blocked else bone,
         others=others,
         walls=walls,
         defects=defects,
@@ -206,7 +206,7 @@ def _severe(loss: HeightLoss, thick_mm: float) -> Finding:
     limit = value("fracture.severe_compression_percent")
     known = {site: p for site, p in loss.percent.items() if p is not None}
     if not known:
-        why = "no neighbour to say how tall this body was"
+        why = "no neighbour to say how tall this body was, or its own heights cannot be read"
         return unknown("severe_compression", "%", "body", why, ("fracture.severe_compression_percent",))
     site = max(known, key=lambda s: known[s])
     doubt = loss.uncertainty_at(known[site])

@@ -8,7 +8,10 @@ from kypho.evidence import interval, value
 from kypho.fracture.cavity import Cavity
 from kypho.fracture.findings import Finding, unknown
 
-__all__ = ["cavity_findings"]
+__all__ = ["NO_GAS", "cavity_findings"]
+
+NO_GAS = "no gas"
+"""How a finding of a CT begins that has excluded gas, whatever it says of fluid."""
 
 SURFACE_MM = 1.5  # numerics: about a cortex and its blur
 NEAR_WALL_MM = 2.0  # numerics: said in words only
@@ -119,8 +122,8 @@ def _some(factor: str, found: list[Cavity], where: str, how: str, evidence: tupl
 def _cleft(clefts: list[Cavity], bone_hu: float, doubt: str, evidence: tuple[str, ...]) -> Finding:
     factor = "intravertebral_cleft"
     if not clefts:
-        seen = f"no gas and no fluid inside the body, whose bone has {bone_hu:.0f} HU"
-        why = f"no gas; {doubt}" if doubt else ""
+        seen = f"{NO_GAS} and no fluid inside the body, whose bone has {bone_hu:.0f} HU"
+        why = f"{NO_GAS}; {doubt}" if doubt else ""
         return _none(factor, "fracture.cleft.smallest_ml", seen, why, evidence)
     best = clefts[0]
     touches = "reaches the surface of the body" if best.to_surface_mm < SURFACE_MM else "inside the body"

@@ -46,6 +46,10 @@ def wall_findings(
     cortical, around = _largest("cortical_defect", elsewhere, limit_id, slice_mm, blocked)
     if posterior.state == "present" and cortical.state != "present":
         cortical = replace(posterior, factor="cortical_defect")
+    elif posterior.state == "not_assessable" and cortical.state == "absent":
+        cortical = replace(
+            cortical, state="not_assessable", how=f"{cortical.how}; the posterior wall cannot be judged"
+        )
     pedicles = [wall for name, wall in walls.items() if "pedicle" in name]
     medial, inner = _largest("pedicle_wall_defect", pedicles, "fracture.pedicle.area_mm2", slice_mm, blocked)
     return (cortical, posterior, medial), (*behind, *around, *inner)

@@ -14,6 +14,7 @@ from kypho.anatomy.cord import CordProfile, Narrowing
 from kypho.anatomy.mr_parts import mr_parts
 from kypho.errors import KyphoError
 from kypho.evidence import interval, value
+from kypho.fracture.cavity_findings import NO_GAS
 from kypho.fracture.findings import Finding, graded, unknown
 from kypho.space import Volume, sample_at
 
@@ -223,14 +224,12 @@ def _cleft(signal: MrSignal, vertebra: Vertebra) -> Finding:
 def _largest_ml(
     mask: NDArray[np.bool_], body: NDArray[np.float64], vertebra: Vertebra, least: float
 ) -> float:
-    """Volume of the largest piece, if its mean signal reaches a least one."""
-    if not mask.any():
-        return 0.0
-    pieces = cc3d.connected_components(mask, connectivity=6)
-    largest = pieces == np.argmax(np.bincount(pieces.ravel())[1:]) + 1
-    if body[largest].mean() < least:
-        return 0.0
-    return float(largest.sum() * vertebra.grid.voxel_mm3 / 1000)
+    """Volume of the largest of the pieces whose mean signal reaches a least one."""
+    pieces = cc3d.connected_components(mask, connectivity=6).ravel()
+    sizes = np.bincount(pieces)
+    means = np.bincount(pieces, weights=np.nan_to_num(body.ravel())) / np.maximum(sizes, 1)
+    bright = sizes[1:][means[1:] >= least]
+    return float(bright.max(initial=0) * vertebra.grid.voxel_mm3 / 1000)
 
 
 def _narrowing(factor: str, found: Narrowing | None) -> Finding:
@@ -282,9 +281,12 @@ def _cord_signal(mr: Volume, on_mr: Labels, profile: CordProfile, beside_mm: NDA
 def merge_cleft(ct: Finding, mri: Finding) -> Finding:
     """The finding on a cleft from both: what the CT could not tell, the MR may; the source is named.
 
-    A void on MR may be gas, cement or dense bone, and that the CT tells better.
+    A void on MR may be gas, cement or dense bone, and that the CT tells better. So an MR excludes a cleft
+    only where the CT has excluded gas.
     """
     seen = mri.state == "present" and mri.where.startswith("fluid")
+    if mri.state == "absent" and not ct.how.startswith(NO_GAS):
+        return ct
     if ct.state == "present" or not (
         seen or (ct.state == "not_assessable" and mri.state != "not_assessable")
     ):

@@ -83,6 +83,10 @@ def _part(level: str, part: LeakPart, label: str, segment: int) -> ReportGroup:
 
 def _inside(leakage: Leakage) -> ReportGroup:
     canal = leakage.canal
+    known = canal.found or (canal.readable and not leakage.dense_body_ml)
+    encroachment = _number(
+        "ENCROACHMENT", "Largest encroachment of the canal", canal.max_encroachment_percent.value, "%"
+    )
     return ReportGroup(
         tracking=f"{leakage.level} cement inside",
         segment_number=1,
@@ -91,13 +95,11 @@ def _inside(leakage: Leakage) -> ReportGroup:
         numbers=(
             _volume(leakage.inside.ml.value),
             _number("FILL", "Filling of the body", leakage.inside.fill_percent.value, "%"),
-            _number(
-                "ENCROACHMENT", "Largest encroachment of the canal", canal.max_encroachment_percent.value, "%"
-            ),
+            *((encroachment,) if known else ()),
         ),
         statements=(
-            _statement("CANAL_STATE", "Cement in the canal", canal.dura.state),
-            _statement("CANAL_SIDE", "Side in the canal", canal.side),
+            _statement("CANAL_STATE", "Cement in the canal", canal.dura.state if known else "not_readable"),
+            *((_statement("CANAL_SIDE", "Side in the canal", canal.side),) if known else ()),
         ),
     )
 

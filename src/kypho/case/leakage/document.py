@@ -187,7 +187,7 @@ def leakage_document(result: LeakageResult, timings_s: dict[str, float]) -> Leak
             )
             for a in actions
         ],
-        dicom_objects=bool(result.ct.sources),
+        dicom_objects=result.has_objects,
         unconfirmed=unconfirmed(result.records | {a.evidence for a in actions}),
         timings_s=dict(timings_s),
     )

@@ -43,7 +43,7 @@ def write_leakage(
             write_document(staging / "leakage.json", document)
             cement = resample(result.leakage.cement_map, result.ct.volume.grid)
             write_volume(staging / "cement.nii.gz", cement)
-            if result.ct.sources and cement.array.any():
+            if result.has_objects:
                 write_dicom(result.leakage, cement, result.ct, staging, keep_identity=keep_identity)
         write_json(
             staging / "manifest.json",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kypho.anatomy.rigid import Rigid
 from kypho.case.folder import read_json
-from kypho.errors import FrameOfReferenceError, LevelError, UnreadableFileError
+from kypho.errors import FrameOfReferenceError, InputError, LevelError, UnreadableFileError
 from kypho.evidence import value
 from kypho.formats.raw import read_image
 from kypho.leakage import Leakage
@@ -26,6 +26,8 @@ from kypho.leakage.agreement import (
 from kypho.space import Frame, Volume
 
 __all__ = ["PlanAgreement", "PlannedCase", "compare_plan", "read_planned"]
+
+LARGEST_SHARE = 1.001  # numerics: a share of a voxel, rounded when it was stored
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,6 +79,7 @@ def read_planned(folder: Path, level: str) -> PlannedCase:
 
     Raises:
         UnreadableFileError: no plan in the folder, or a damaged file.
+        InputError: the rehearsed cement was written over by a check.
         LevelError: the plan, or the rehearsal beside it, is for another level.
         FrameOfReferenceError: the rehearsal was made on another CT than the plan.
     """
@@ -107,6 +110,11 @@ def read_planned(folder: Path, level: str) -> PlannedCase:
         return case
     rehearsal = _rehearsal(folder, case)
     stored = read_image(folder / "cement.nii.gz")
+    if stored.array.max() > LARGEST_SHARE:
+        raise InputError(
+            f"cement.nii.gz in {folder} is no rehearsed cement: a check was written into the same folder; "
+            "run kypho rehearse again and give the check a folder of its own with --out"
+        )
     field = Volume(array=np.asarray(stored.array, np.float32), grid=stored.grid, unit="1")
     return PlannedCase(**{**vars(case), "rehearsal": rehearsal, "field": field})
 

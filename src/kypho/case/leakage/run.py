@@ -62,6 +62,11 @@ class LeakageResult:
     part_notes: Mapping[int, tuple[str, ...]]
     records: frozenset[str]
 
+    @property
+    def has_objects(self) -> bool:
+        """Whether there is a study to refer to and something to segment: then SEG and SR are written."""
+        return bool(self.ct.sources) and bool(self.leakage.cement_map.array.any())
+
 
 def check_case(
     ct: CtInput,
