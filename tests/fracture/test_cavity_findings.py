@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from kypho.evidence import value
 from kypho.fracture.cavity import Cavity, cavities, surrounding_hu
-from kypho.fracture.cavity_findings import cavity_findings
+from kypho.fracture.cavity_findings import cavity_findings, told_clefts
 
 QUIET_HU = 5.0
 
@@ -118,3 +118,10 @@ def test_the_volume_of_a_thin_cavity_is_kept_under_blur(a_t7, with_hu, thickness
 @pytest.mark.parametrize(("own_hu", "state"), [(150.0, "absent"), (90.0, "not_assessable")])
 def test_a_body_darker_than_the_bone_around_may_hold_fluid_unseen(own_hu, state):
     assert cavity_findings((), 150.0, "", QUIET_HU, own_hu)[0].state == state
+
+
+def test_only_what_makes_a_cleft_present_is_one():
+    """In thin bone marrow as dark as fluid is no cleft, whatever gas lies beside it; nor is a speck of gas."""
+    gas, marrow, speck = a_cavity("gas", 0.6), a_cavity("fluid", 2.0, 25.0), a_cavity("gas", 0.01)
+    assert told_clefts((marrow, gas, speck), 100.0, QUIET_HU) == [gas]
+    assert told_clefts((marrow, gas), 150.0, QUIET_HU) == [gas, marrow]

@@ -27,7 +27,7 @@ def planned(scene, fractured, **settings):
 @pytest.mark.parametrize(("foreign_ml", "named"), [(0.0, False), (0.05, False), (2.4, True)])
 def test_metal_in_the_body_is_named(foreign_ml, named):
     absent = SimpleNamespace(state="absent")
-    assessment = SimpleNamespace(foreign_ml=foreign_ml, findings=(), finding=lambda _: absent)
+    assessment = SimpleNamespace(foreign_ml=foreign_ml, findings=(), clefts=(), finding=lambda _: absent)
     notes = considerations_of(assessment).notes
     assert any("2.4 mL of metal or cement" in note for note in notes) == named
 

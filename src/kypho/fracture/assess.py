@@ -12,7 +12,7 @@ from kypho.errors import LevelIncompleteError
 from kypho.evidence import value
 from kypho.fracture.bone import OtherLevels, density_findings, other_levels
 from kypho.fracture.cavity import Cancellous, Cavity, cancellous, cavities, foreign_ml, surrounding_hu
-from kypho.fracture.cavity_findings import cavity_findings
+from kypho.fracture.cavity_findings import cavity_findings, told_clefts
 from kypho.fracture.columns import Columns, level_columns
 from kypho.fracture.damage import schmorl_finding, wall_findings
 from kypho.fracture.earlier import Earlier, require_same_body
@@ -54,6 +54,7 @@ class Assessment:
         defects: the openings behind the wall findings that are present.
         foramen: openings at the place of the basivertebral foramen.
         cavities, pits: details behind the findings.
+        clefts: those of the cavities that make a cleft present on the CT.
         foreign_ml: cement or metal already inside.
         notes: what was left out, and why.
     """
@@ -73,6 +74,7 @@ class Assessment:
     defects: tuple[Opening, ...]
     foramen: tuple[Opening, ...]
     cavities: tuple[Cavity, ...]
+    clefts: tuple[Cavity, ...]
     pits: tuple[Pit, Pit]
     foreign_ml: float
     notes: tuple[str, ...]
@@ -121,7 +123,7 @@ def assess_level(
     bone = cancellous(vertebra, holes)
     others = other_levels(ct, labels, level)
     pits = deepest_pit(own, upper=True), deepest_pit(own, upper=False)
-    blocked = _blocked(foreign, slices)
+    blocked, noise = _blocked(foreign, slices), noise_hu(vertebra)
     near = zip(labels.neighbours(level), (beside.above, beside.below), strict=True)
     backs = {n: neighbour_posterior(ct, labels, n, c) for n, c in near if n and c is not None}
     walls = _walls(vertebra, backs)
@@ -129,7 +131,7 @@ def assess_level(
     findings = (
         *about_walls,
         retropulsion_finding(walls["posterior"], tuple(backs.values()), blocked, stairs, thick),
-        *cavity_findings(holes, reference, blocked, noise_hu(vertebra), bone.mean_hu if bone else None),
+        *cavity_findings(holes, reference, blocked, noise, bone.mean_hu if bone else None),
         _severe(loss, thick),
         *density_findings(bone, others, blocked),
         schmorl_finding(pits, slices, blocked, stairs),
@@ -155,6 +157,7 @@ def assess_level(
         defects=defects,
         foramen=at_foramen(walls["posterior"], openings(walls["posterior"])),
         cavities=holes,
+        clefts=() if blocked or reference is None else tuple(told_clefts(holes, reference, noise)),
         pits=pits,
         foreign_ml=foreign,
         notes=notes,

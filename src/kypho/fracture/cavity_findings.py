@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from kypho.evidence import interval, value
 from kypho.fracture.cavity import Cavity
 from kypho.fracture.findings import Finding, unknown
 
-__all__ = ["NO_GAS", "cavity_findings"]
+__all__ = ["NO_GAS", "cavity_findings", "told_clefts"]
 
 NO_GAS = "no gas"
 """How a finding of a CT begins that has excluded gas, whatever it says of fluid."""
@@ -57,17 +59,32 @@ def cavity_findings(
     large = [c for c in seen if _told(c, told_hu, noise_hu)]
     if told_hu < interval("fracture.cleft.fluid_hu")[1] or len(large) < len(seen):
         noisy = f"noise of {noise_hu:.0f} HU (after smoothing) hides or feigns cavities without gas: see MRI"
-    gas = [c for c in large if c.content == "gas"]
     fluid = [c for c in large if c.content == "fluid"]
     soft = [c for c in large if c.content == "soft" and c.volume_ml >= value("fracture.lytic.smallest_ml")]
     flat = [c for c in soft if c.flatness < FLAT]
-    dense = bone_hu >= value("fracture.cleft.bone_hu")
-    sure = [c for c in fluid if dense or c.contrast_hu is not None]
+    clefts = told_clefts(holes, bone_hu, noise_hu)
+    sure = [c for c in clefts if c.content == "fluid"]
     thinnest = bone_hu if own_hu is None else min(bone_hu, own_hu)
     doubt = "" if sure else _doubt(thinnest, fluid, soft) or noisy
-    clefts = gas + sure
     round_ones = [c for c in soft if c not in flat]
     return _cleft(clefts, bone_hu, doubt, cleft_ids), _lytic(round_ones, bone_hu, flat, noisy, lytic_ids)
+
+
+def told_clefts(holes: Iterable[Cavity], bone_hu: float, noise_hu: float) -> list[Cavity]:
+    """The cavities that are clefts: gas, and fluid that is no marrow, beyond the noise and large enough.
+
+    Args:
+        holes: the cavities, largest first.
+        bone_hu: density of the cancellous bone around.
+        noise_hu: standard deviation of the noise, smoothed as the cavities are.
+    """
+    told_hu = bone_hu - value("fracture.cleft.noise_multiple") * noise_hu
+    dense = bone_hu >= value("fracture.cleft.bone_hu")
+    large = [
+        c for c in holes if c.volume_ml >= value("fracture.cleft.smallest_ml") and _told(c, told_hu, noise_hu)
+    ]
+    gas = [c for c in large if c.content == "gas"]
+    return gas + [c for c in large if c.content == "fluid" and (dense or c.contrast_hu is not None)]
 
 
 def _told(cavity: Cavity, told_hu: float, noise_hu: float) -> bool:

@@ -45,7 +45,7 @@ def wall_findings(
     limit_id = "fracture.cortex.threshold_area_mm2"
     cortical, around = _largest("cortical_defect", elsewhere, limit_id, slice_mm, blocked)
     if posterior.state == "present" and cortical.state != "present":
-        cortical = replace(posterior, factor="cortical_defect")
+        cortical = replace(posterior, factor="cortical_defect", where=f"posterior wall: {posterior.where}")
     elif posterior.state == "not_assessable" and cortical.state == "absent":
         cortical = replace(
             cortical, state="not_assessable", how=f"{cortical.how}; the posterior wall cannot be judged"

@@ -49,10 +49,8 @@ def damage_regions(vertebra: Vertebra, assessment: Assessment) -> DamageRegions:
     for opening in assessment.defects:
         open_walls |= _through(vertebra, assessment.walls[opening.wall], opening)
     cleft = np.zeros(vertebra.grid.shape, bool)
-    if assessment.finding("intravertebral_cleft").state == "present":
-        for cavity in assessment.cavities:
-            if cavity.content != "soft":
-                cleft |= cavity.mask
+    for cavity in assessment.clefts:
+        cleft |= cavity.mask
     factors = ("posterior_wall_defect", "cortical_defect", "pedicle_wall_defect", "intravertebral_cleft")
     return DamageRegions(
         walls=Volume(array=open_walls, grid=vertebra.grid, unit="label"),

@@ -116,9 +116,6 @@ def _largest(holes: Iterable[Opening]) -> float:
 
 
 def _cleft(assessment: Assessment) -> NDArray[np.float64] | None:
-    if assessment.finding("intravertebral_cleft").state != "present":
+    if not assessment.clefts:
         return None
-    clefts = [c for c in assessment.cavities if c.content in ("gas", "fluid")]
-    if not clefts:
-        return None
-    return np.asarray(max(clefts, key=lambda c: c.volume_ml).centre_mm, dtype=float)
+    return np.asarray(max(assessment.clefts, key=lambda c: c.volume_ml).centre_mm, dtype=float)

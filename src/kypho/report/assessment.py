@@ -13,6 +13,9 @@ from kypho.report.mri import mri_figure
 
 __all__ = ["headline", "render_assessment"]
 
+OF_THE_GRADE = ("fracture.genant.", "fracture.height.")
+"""Records behind heights and grade, which are no finding of their own."""
+
 
 def render_assessment(result: AssessmentResult, document: AssessmentDocument, folder: Path) -> None:
     """Write figures/assessment_*.png and assessment.html into a folder."""
@@ -27,6 +30,7 @@ def render_assessment(result: AssessmentResult, document: AssessmentDocument, fo
         for name, figure in figures.items()
     }
     used = {i for finding in document.findings for i in finding.evidence}
+    used |= {i for i in result.records if i.startswith(OF_THE_GRADE)}
     render_page(
         "assessment.html",
         folder / "assessment.html",

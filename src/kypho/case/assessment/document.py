@@ -158,6 +158,7 @@ class AssessmentDocument(Part):
     risk: RiskPart
     mri: MriEntry | None
     notes: list[str]
+    unconfirmed: list[str] = Field(description="records that went into findings and advice, unconfirmed")
     use: str
 
 
@@ -206,6 +207,7 @@ def assessment_document(result: AssessmentResult) -> AssessmentDocument:
         risk=_risk_part(result.risk),
         mri=None if result.mri is None else mri_entry(result.mri, result.vertebra),
         notes=[*a.notes, *result.ct.notes, *result.labels.notes],
+        unconfirmed=unconfirmed(result.records),
         use=USE,
     )
 

@@ -19,6 +19,7 @@ from kypho.evidence import value
 from kypho.fracture.columns import Columns, level_columns
 from kypho.fracture.heights import SITES, body_heights
 from kypho.leakage import Leakage
+from kypho.leakage.scene import axial
 from kypho.space import Frame, Volume, sample_at
 
 __all__ = ["HeightChange", "Heightening", "compare_heights"]
@@ -100,7 +101,7 @@ def compare_heights(
     rows = [_site(columns, site, old.at(site), before, after, frame, leakage) for site in SITES]
     gain = {row.site: row.gain_mm for row in rows}
     front, back = gain["anterior"], gain["posterior"]
-    spread = float(np.hypot(before.grid.spacing_mm[0], after.grid.spacing_mm[0]) / 2)
+    spread = float(np.hypot(axial(before).grid.spacing_mm[0], axial(after).grid.spacing_mm[0]) / 2)
     arm = (CENTRES["posterior"] - CENTRES["anterior"]) * columns.depth_mm
     wedge = _wedge_deg(columns)
     angle_after = None

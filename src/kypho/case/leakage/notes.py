@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 from kypho.anatomy import Labels
 from kypho.evidence import value
 from kypho.leakage import Leakage, LeakPart
+from kypho.leakage.scene import axial
 from kypho.space import Volume
 
 __all__ = ["dense_ml", "part_notes", "slice_notes"]
@@ -99,7 +100,7 @@ def _shared(part: LeakPart, above: str | None, below: str | None, treated: set[s
 
 def slice_notes(ct: Volume) -> tuple[str, ...]:
     """A warning on slices thicker than those the check was tried on."""
-    slice_mm = ct.grid.spacing_mm[0]
+    slice_mm = axial(ct).grid.spacing_mm[0]
     limit = value("leak.thick_slice_mm")
     if slice_mm <= limit:
         return ()
