@@ -121,7 +121,7 @@ def test_a_body_darker_than_the_bone_around_may_hold_fluid_unseen(own_hu, state)
 
 
 def test_only_what_makes_a_cleft_present_is_one():
-    """In thin bone marrow as dark as fluid is no cleft, whatever gas lies beside it; nor is a speck of gas."""
+    """In thin bone marrow as dark as fluid is no cleft, whatever gas lies beside; nor is a speck of gas."""
     gas, marrow, speck = a_cavity("gas", 0.6), a_cavity("fluid", 2.0, 25.0), a_cavity("gas", 0.01)
     assert told_clefts((marrow, gas, speck), 100.0, QUIET_HU) == [gas]
     assert told_clefts((marrow, gas), 150.0, QUIET_HU) == [gas, marrow]
