@@ -20,7 +20,10 @@ def height_lines(before: dict[str, Row]) -> list[Line]:
             lambda g: within([e["own"] for e in _errors(g, before)], 3),
         ),
         ("the same, against the loss set", lambda g: within([e["set"] for e in _errors(g, before)], 3)),
-        ("part of it: measuring the body", lambda g: within([e["measured"] for e in _errors(g, before)], 3)),
+        (
+            "part of it: measuring the body (all that is left with `--earlier`)",
+            lambda g: within([e["measured"] for e in _errors(g, before)], 3),
+        ),
         ("part of it: the expectation", lambda g: within([e["expected"] for e in _errors(g, before)], 3)),
         (
             "loss set, inside the stated interval",
