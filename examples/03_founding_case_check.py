@@ -71,7 +71,7 @@ def main() -> None:
     print(f"volume {truth['ml']:.3f} mL | {found.ml:.3f} mL")
     for action in document.actions:
         print(f"{action.urgency.replace('_', ' ')}: {action.what}")
-    print(f"report: {folder / 'check' / 'report.html'}")
+    print(f"report: {folder / 'check' / 'leakage.html'}")
 
 
 if __name__ == "__main__":

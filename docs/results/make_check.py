@@ -54,9 +54,13 @@ SLOTS = (
     "tiny in canal",
     "inside only",
 )
-KERNELS_MM = (1.14, 1.62)
-"""Narrowest and widest kernel. The narrowest is the CT's own, the median of `measure_blur` over its levels: the
-patient is blurred to the kernel that draws the cement, and cannot be sharpened."""
+NATIVE_MM = 1.25
+"""Width of the CT's own kernel, as a Gaussian: blurred by another of 0.9 mm or more, the patient has edges, by
+`measure_blur`, as wide as if its own were one of this width. The patient is blurred to the kernel that draws the
+cement, and cannot be sharpened."""
+
+KERNELS_MM = (1.3, 1.62)
+"""Narrowest and widest kernel."""
 
 FIRST_SEED = 11000
 """No setting was chosen on cases from here on; those from 1000, 2000, 7000, 8000 and 9000 on were looked at."""
@@ -105,7 +109,7 @@ def recipe(number: int) -> tuple[PostopRecipe, float]:
             photons=float(rng.choice([1e6, 2e6, 4e6])),
             scatter=float(rng.uniform(0.0, 0.03)),
         ),
-        native_fwhm_mm=KERNELS_MM[0],
+        native_fwhm_mm=NATIVE_MM,
     )
     return drawn, THICKNESS[(number // len(SLOTS) + number) % len(THICKNESS)]
 

@@ -65,10 +65,10 @@ def test_the_exit_code_and_the_document_tell_the_founding_case(checked):
     assert document.actions[0].urgency == "at_once"
     assert "leak.seed_hu" in document.unconfirmed
     assert "leak.height_alike" not in document.unconfirmed, "no CT before, so no heights were compared"
-    html = (case / "report.html").read_text()
+    html = (case / "leakage.html").read_text()
     assert "not a medical device" in html
     assert "http" not in html.replace("http://www.w3.org", "")
-    assert json.loads((case / "manifest.json").read_text())["command"] == "check"
+    assert json.loads((case / "leakage.manifest.json").read_text())["command"] == "check"
 
 
 def test_seg_and_sr_are_valid_and_hold_what_the_document_says(checked, files):
@@ -132,7 +132,7 @@ def test_a_screw_alone_is_no_ct_before_the_operation(site, tmp_path):
     assert done.exit_code == 63, done.output
     assert "Metal:" in done.output
     assert "before the operation" not in done.output
-    assert "Only metal is seen" in (tmp_path / "case" / "report.html").read_text()
+    assert "Only metal is seen" in (tmp_path / "case" / "leakage.html").read_text()
 
 
 def test_the_wrong_level_is_named_with_the_right_one(files):

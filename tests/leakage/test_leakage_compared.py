@@ -6,16 +6,32 @@ import json
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from kypho.anatomy.rigid import Rigid
 from kypho.case.folder import write_volume
 from kypho.case.leakage.heights import compare_heights
 from kypho.case.leakage.plan import read_planned
-from kypho.errors import FrameOfReferenceError, InputError, LevelError, UnreadableFileError
+from kypho.cli.main import app
+from kypho.errors import FrameOfReferenceError, LevelError, UnreadableFileError
+from kypho.formats.nifti import write_nifti
 from kypho.leakage.agreement import compare_field, compare_needles, compare_routes
 from kypho.space import Grid, Volume
 
 STILL = Rigid(rotation=np.eye(3), shift_mm=np.zeros(3))
+
+
+def write_plan(folder, *, level="T7", needles=((0, 0, 0),), recommended=0):
+    """The least that is a plan."""
+    axes = {"origin_mm": [0, 0, 0], "left": [1, 0, 0], "posterior": [0, 1, 0], "superior": [0, 0, 1]}
+    plan = {
+        "level": level,
+        "approaches": [{"needles": [{"target_lps_mm": list(target)} for target in needles]}],
+        "recommended": recommended,
+        "vertebra": {"frame_lps": axes},
+        "input": {"ct_sha256": "0"},
+    }
+    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +41,16 @@ def leaked(operated):
 
 @pytest.fixture(scope="module")
 def as_rehearsed(leaked):
-    """A rehearsal that foresaw the operation exactly."""
-    return leaked.cement_map.like((leaked.cement_map.array > 0).astype(np.float32), "1")
+    """A rehearsal that foresaw the operation exactly: the cement as it was measured."""
+    with_rim = leaked.scene.ct.like(leaked.cement.astype(np.float32), "1")
+    return with_rim.like(compare_field(leaked, with_rim, STILL).found.astype(np.float32))
+
+
+def test_the_field_compared_has_the_volume_measured(leaked, as_rehearsed):
+    """Half a voxel is what rounding to whole voxels leaves."""
+    found = compare_field(leaked, as_rehearsed, STILL)
+    assert found.found_ml == pytest.approx(leaked.cement_ml.value, abs=0.5 * leaked.scene.voxel_ml)
+    assert found.found_ml < np.count_nonzero(leaked.cement) * leaked.scene.voxel_ml
 
 
 def test_a_rehearsal_that_came_true_overlaps_wholly(leaked, as_rehearsed):
@@ -53,8 +77,7 @@ def test_nothing_rehearsed_is_not_compared(leaked, as_rehearsed):
 
 def test_a_target_in_the_cement_has_no_gap(leaked):
     scene = leaked.scene
-    place = tuple(slice(a, a + n) for a, n in zip(scene.start, scene.ct.grid.shape, strict=True))
-    inside = np.argwhere(leaked.cement_map.array[place] == 1)
+    inside = np.argwhere(leaked.numbers == 1)
     deep = scene.ct.grid.to_world(inside[len(inside) // 2])
     aside = deep + 200 * scene.vertebra.frame.superior
     first, second = compare_needles(leaked, np.array([deep, aside]))
@@ -92,15 +115,7 @@ def test_heights_do_not_change_where_nothing_was_done(site, operated):
 def test_a_plan_of_another_level_or_no_plan_is_refused(tmp_path):
     with pytest.raises(UnreadableFileError, match="kypho plan"):
         read_planned(tmp_path, "T7")
-    axes = {"origin_mm": [0, 0, 0], "left": [1, 0, 0], "posterior": [0, 1, 0], "superior": [0, 0, 1]}
-    plan = {
-        "level": "T8",
-        "approaches": [{"needles": [{"target_lps_mm": [0, 0, 0]}]}],
-        "recommended": 0,
-        "vertebra": {"frame_lps": axes},
-        "input": {"ct_sha256": "0"},
-    }
-    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    write_plan(tmp_path, level="T8")
     with pytest.raises(LevelError, match="T8"):
         read_planned(tmp_path, "T7")
     (tmp_path / "plan.json").write_text("[]", encoding="utf-8")
@@ -118,38 +133,41 @@ def test_a_plan_of_another_level_or_no_plan_is_refused(tmp_path):
     ],
 )
 def test_a_rehearsal_that_does_not_go_with_its_plan_is_refused(tmp_path, change, error, hint):
-    axes = {"origin_mm": [0, 0, 0], "left": [1, 0, 0], "posterior": [0, 1, 0], "superior": [0, 0, 1]}
-    plan = {
-        "level": "T7",
-        "approaches": [{"needles": [{"target_lps_mm": [0, 0, 0]}]}],
-        "recommended": 0,
-        "vertebra": {"frame_lps": axes},
-        "input": {"ct_sha256": "0"},
-    }
-    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    write_plan(tmp_path)
     good = {"level": "T7", "ct_sha256": "0", "injected_ml": 2.0, "leaked_ml": {"venous": 0.1}}
     (tmp_path / "rehearsal.json").write_text(json.dumps(good | change), encoding="utf-8")
     with pytest.raises(error, match=hint):
         read_planned(tmp_path, "T7")
 
 
-def test_a_check_written_over_a_rehearsal_is_not_taken_for_one(tmp_path):
-    """Both keep a cement.nii.gz; compared with its own map a check would agree with itself."""
-    axes = {"origin_mm": [0, 0, 0], "left": [1, 0, 0], "posterior": [0, 1, 0], "superior": [0, 0, 1]}
-    plan = {
-        "level": "T7",
-        "approaches": [{"needles": [{"target_lps_mm": [0, 0, 0]}]}],
-        "recommended": 0,
-        "vertebra": {"frame_lps": axes},
-        "input": {"ct_sha256": "0"},
+def test_a_check_into_the_case_folder_leaves_the_rehearsal_as_it_was(tmp_path, site, operated):
+    """A case keeps all its stages in one folder; no file of a check has the name of another stage's."""
+    others = {"plan.json", "report.html", "manifest.json", "regions.nii.gz", "cement.nii.gz"}
+    others |= {f"{stage}{end}" for stage in ("assessment", "rehearsal") for end in (".json", ".html")}
+    others |= {"assessment.manifest.json", "rehearsal.manifest.json"}
+    for name in others:
+        (tmp_path / name).write_text("of another stage", encoding="utf-8")
+    ct, labels = tmp_path.parent / "ct.nii.gz", tmp_path.parent / "labels.nii.gz"
+    write_nifti(ct, operated("paraspinal")[0].ct)
+    write_nifti(labels, site.labels.volume)
+    arguments = ["check", str(ct), "--labels", str(labels), "--level", "T7", "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert {p.read_text(encoding="utf-8") for name in others for p in [tmp_path / name]} == {
+        "of another stage"
     }
+    written = {p.name for p in tmp_path.iterdir() if p.is_file()} - others
+    assert written == {"leakage.json", "leakage.html", "leakage.nii.gz", "leakage.manifest.json"}
+
+
+def test_a_map_of_numbers_is_no_rehearsed_cement(tmp_path):
+    write_plan(tmp_path)
     rehearsal = {"level": "T7", "ct_sha256": "0", "injected_ml": 2.0, "leaked_ml": {"venous": 0.1}}
-    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     (tmp_path / "rehearsal.json").write_text(json.dumps(rehearsal), encoding="utf-8")
     grid = Grid.axis_aligned((4, 4, 4), (1.0, 1.0, 1.0), (0, 0, 0))
     numbers = Volume(array=np.full((4, 4, 4), 2, np.uint8), grid=grid, unit="label")
     write_volume(tmp_path / "cement.nii.gz", numbers)
-    with pytest.raises(InputError, match="a check was written into the same folder"):
+    with pytest.raises(UnreadableFileError, match="no shares of cement"):
         read_planned(tmp_path, "T7")
     shares = Volume(array=np.full((4, 4, 4), 0.5, np.float32), grid=grid, unit="1")
     write_volume(tmp_path / "cement.nii.gz", shares)
@@ -157,20 +175,6 @@ def test_a_check_written_over_a_rehearsal_is_not_taken_for_one(tmp_path):
 
 
 def test_a_plan_without_needles_is_no_plan(tmp_path):
-    plan = {
-        "level": "T7",
-        "approaches": [{"needles": []}],
-        "recommended": None,
-        "vertebra": {
-            "frame_lps": {
-                "origin_mm": [0, 0, 0],
-                "left": [1, 0, 0],
-                "posterior": [0, 1, 0],
-                "superior": [0, 0, 1],
-            }
-        },
-        "input": {"ct_sha256": "0"},
-    }
-    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    write_plan(tmp_path, needles=(), recommended=None)
     with pytest.raises(UnreadableFileError, match="no needle"):
         read_planned(tmp_path, "T7")

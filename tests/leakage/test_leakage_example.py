@@ -16,4 +16,4 @@ def test_the_founding_case_example(tmp_path):
     assert document.actions[0].urgency == "at_once"
     # Three points: the accuracy asked of the check on synthetic cases.
     assert abs(document.canal.max_encroachment_percent.value - phantom.truth["canal"]["max_percent"]) < 3
-    assert "synthetic" in (tmp_path / "check" / "report.html").read_text()
+    assert "synthetic" in (tmp_path / "check" / "leakage.html").read_text()

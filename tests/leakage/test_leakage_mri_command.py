@@ -68,7 +68,7 @@ def test_a_compressed_cord_is_measured_and_asks_for_action(files):
     assert asked["action.canal_narrowed"] == "soon"
     order = [("at_once", "soon", "routine").index(a["urgency"]) for a in document["actions"]]
     assert order == sorted(order)
-    assert set(json.loads((case / "manifest.json").read_text())["inputs"]) >= {"mri", "mri_labels"}
+    assert set(json.loads((case / "leakage.manifest.json").read_text())["inputs"]) >= {"mri", "mri_labels"}
 
 
 def test_the_mr_of_another_patient_is_not_assessable_and_says_why(files):
@@ -80,7 +80,7 @@ def test_the_mr_of_another_patient_is_not_assessable_and_says_why(files):
     assert document["mri"]["reason"]
     assert document["mri"]["mscc_percent"] is None
     assert not [a for a in document["actions"] if a["evidence"].startswith("mri.")]
-    html = (case / "report.html").read_text()
+    html = (case / "leakage.html").read_text()
     assert "Nothing is read from this MR" in html
     assert "not assessable" in done.output
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -121,6 +121,19 @@ class Labels:
         if len(wanted) == 1:
             return np.asarray(self.volume.array == wanted[0])
         return np.isin(self.volume.array, np.asarray(wanted))
+
+    def numbers(self, names: Iterable[str]) -> NDArray[np.integer]:
+        """The numbers in the volume that stand for any of several structures, in its own type."""
+        wanted = {n for name in names for n in self.ids.get(name, ())} & self.present_ids
+        return np.asarray(sorted(wanted), dtype=self.volume.array.dtype)
+
+    def union(self, names: Iterable[str]) -> NDArray[np.bool_]:
+        """Boolean array ``[k, j, i]`` of several structures together."""
+        return np.isin(self.volume.array, self.numbers(names))
+
+    def bones(self) -> tuple[str, ...]:
+        """The names of the vertebrae and other bones that this scheme labels, present or not."""
+        return tuple(name for name in self.ids if name in LEVELS or name.startswith(BONES))
 
     def names(self, prefix: str) -> tuple[str, ...]:
         """The present structures whose name starts with `prefix`."""

@@ -142,6 +142,15 @@ def _mri_line(mri: MriEntry) -> str:
     return f"  MR: {', '.join(said)}."
 
 
+def _elsewhere_line(document: LeakageDocument) -> str:
+    places = document.quality.dense_elsewhere
+    largest = f"{places[0].ml:.2f} mL in {_words(places[0].structure or 'nothing labelled')}"
+    return (
+        f"  As dense as cement elsewhere in the scan: {len(places)}, the largest {largest} (contrast, metal, "
+        "or cement of another level or carried away)."
+    )
+
+
 def _words(name: str) -> str:
     return name.replace("_", " ")
 
@@ -159,6 +168,8 @@ def _summary(document: LeakageDocument, folder: Path) -> str:
         likely = f" (likely {_words(part.likely_route)})" if part.route != part.likely_route else ""
         lines.append(f"  part {part.id}: {part.ml.value:.2f} mL, {_words(part.route)}{likely}, {part.side}")
         lines += [f"    {note}" for note in part.notes]
+    if document.quality.dense_elsewhere:
+        lines.append(_elsewhere_line(document))
     if document.mri is not None:
         lines.append(_mri_line(document.mri))
     for action in document.actions:
@@ -167,7 +178,7 @@ def _summary(document: LeakageDocument, folder: Path) -> str:
         lines.append("  The CT is no DICOM series, so no SEG and no SR were written.")
     lines += [f"  note: {note}" for note in document.quality.notes]
     return "\n".join(
-        [*lines, "  Research and education; not a medical device.", f"Report: {folder / 'report.html'}"]
+        [*lines, "  Research and education; not a medical device.", f"Report: {folder / 'leakage.html'}"]
     )
 
 

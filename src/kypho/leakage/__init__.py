@@ -2,13 +2,14 @@
 
 from kypho.leakage.actions import Action
 from kypho.leakage.canal import CanalFinding, CanalSlice, DuraReading
-from kypho.leakage.check import Leakage, LeakPart, check_leakage
+from kypho.leakage.check import METAL, Leakage, LeakPart, check_leakage
 from kypho.leakage.inside import InsideFinding
 from kypho.leakage.mri import MriReading, read_mri
 from kypho.leakage.parts import Interval
 from kypho.leakage.routes import ROUTES
 
 __all__ = [
+    "METAL",
     "ROUTES",
     "Action",
     "CanalFinding",

@@ -61,7 +61,7 @@ class FieldAgreement:
         dice: overlap, 2 |A and B| / (|A| + |B|).
         mean_mm, p95_mm: distance between the two surfaces, both ways, mean and 95th percentile.
         found_ml, rehearsed_ml: volumes compared.
-        rehearsed: mask of the rehearsed cement on the scene of the check.
+        found, rehearsed: masks compared, on the scene of the check.
     """
 
     dice: float
@@ -69,6 +69,7 @@ class FieldAgreement:
     p95_mm: float
     found_ml: float
     rehearsed_ml: float
+    found: NDArray[np.bool_]
     rehearsed: NDArray[np.bool_]
 
 
@@ -88,7 +89,7 @@ def compare_needles(leakage: Leakage, targets_lps_mm: NDArray[np.float64]) -> tu
     Without cement inside there is nothing to compare, and the result is empty.
     """
     scene = leakage.scene
-    inside = _numbers(leakage) == 1
+    inside = leakage.numbers == 1
     if not inside.any():
         return ()
     distance = scene.ct.like(edt(~inside, anisotropy=scene.ct.grid.spacing_mm, parallel=1), "mm")
@@ -108,7 +109,7 @@ def compare_needles(leakage: Leakage, targets_lps_mm: NDArray[np.float64]) -> tu
 
 
 def compare_field(leakage: Leakage, rehearsed: Volume, motion: Rigid) -> FieldAgreement | None:
-    """Cement found, inside and outside, against a rehearsal's field of cement.
+    """Cement found, inside and outside, against a rehearsal's field of cement, volume for volume.
 
     Args:
         leakage: the check.
@@ -121,7 +122,7 @@ def compare_field(leakage: Leakage, rehearsed: Volume, motion: Rigid) -> FieldAg
     grid = leakage.scene.ct.grid
     share = resample(move_volume(rehearsed, motion), grid, order=1).array
     there = np.asarray(share >= value("leak.rehearsed_share"))
-    found = (_numbers(leakage) > 0) & (_numbers(leakage) < 100)
+    found = _without_rim(leakage)
     if not there.any() or not found.any():
         return None
     both = np.count_nonzero(there & found)
@@ -133,6 +134,7 @@ def compare_field(leakage: Leakage, rehearsed: Volume, motion: Rigid) -> FieldAg
         p95_mm=float(np.percentile(gaps, 95)),
         found_ml=float(np.count_nonzero(found) * voxel_ml),
         rehearsed_ml=float(np.count_nonzero(there) * voxel_ml),
+        found=found,
         rehearsed=there,
     )
 
@@ -166,10 +168,19 @@ def compare_routes(
     )
 
 
-def _numbers(leakage: Leakage) -> NDArray:
-    scene = leakage.scene
-    place = tuple(slice(a, a + n) for a, n in zip(scene.start, scene.ct.grid.shape, strict=True))
-    return np.asarray(leakage.cement_map.array[place])
+def _without_rim(leakage: Leakage) -> NDArray[np.bool_]:
+    """The cement's densest voxels, as many as make up its measured volume; of equally dense ones the deepest.
+
+    Every voxel with some cement in it would be more than there is, and reach further.
+    """
+    cement = leakage.cement
+    depth = edt(cement, anisotropy=leakage.scene.ct.grid.spacing_mm, parallel=1)[cement]
+    order = np.lexsort((-depth, -leakage.scene.ct.array[cement]))
+    kept = np.zeros(len(order), bool)
+    kept[order[: round(leakage.cement_ml.value / leakage.scene.voxel_ml)]] = True
+    found = np.zeros_like(cement)
+    found[cement] = kept
+    return found
 
 
 def _gaps(of: NDArray[np.bool_], to: NDArray[np.bool_], spacing_mm: Sequence[float]) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ class CanalSlice:
 
     Attributes:
         index: slice of the whole CT.
-        z_mm: LPS superior coordinate of its middle.
+        z_mm: LPS superior coordinate of the canal's middle in it.
         canal_mm2: area of the canal.
         encroachment_percent: share of it taken by cement, with bounds.
         free_diameter_mm: diameter of the largest circle left.
@@ -130,7 +130,7 @@ def _slices(scene: Scene, segmentation: Segmentation, measured: Measured) -> lis
         rows.append(
             CanalSlice(
                 index=k + scene.start[0],
-                z_mm=float(scene.ct.grid.to_world([k, 0, 0])[2]),
+                z_mm=_z_mm(scene, k, share[k]),
                 canal_mm2=float(area[k]),
                 encroachment_percent=Interval(
                     value=float(min(percent[0], 100)), low=float(percent[1]), high=float(min(percent[2], 100))
@@ -142,6 +142,12 @@ def _slices(scene: Scene, segmentation: Segmentation, measured: Measured) -> lis
             )
         )
     return rows
+
+
+def _z_mm(scene: Scene, k: int, share: NDArray) -> float:
+    """Slices of a tilted gantry, or of a turned grid, have no one height; the canal has in each of them."""
+    j, i = ndimage.center_of_mass(share)
+    return float(scene.ct.grid.to_world([k, j, i])[2])
 
 
 def _spread(hu: NDArray) -> float:
@@ -198,7 +204,30 @@ def _side(scene: Scene, parts: Sequence[MeasuredPart]) -> str:
 
 
 def _dura(scene: Scene, parts: Sequence[MeasuredPart]) -> DuraReading:
-    """Share of the canal cement deeper than the epidural space, and the signs of each part.
+    """Read each part of the canal cement by itself, and put the readings together."""
+    large = [part for part in parts if part.canal_ml >= value("leak.canal_found_ml")]
+    readings = [_of_part(scene, [part]) for part in large] if len(large) > 1 else [_of_part(scene, parts)]
+    if len(readings) == 1:
+        return readings[0]
+    states = {reading.state for reading in readings}
+    # One part certainly within the dura is what counts; one that may be makes an epidural rest no comfort.
+    if {"epidural", "intradural"} <= states:
+        state = "both"
+    else:
+        state = next(s for s in ("intradural", "undetermined", "epidural") if s in states)
+    ml = [part.canal_ml for part in large]
+    return DuraReading(
+        state=state,
+        inside_share=float(np.average([reading.inside_share for reading in readings], weights=ml)),
+        signs=tuple(
+            f"{amount:.2f} mL {reading.state}: {'; '.join(reading.signs)}"
+            for amount, reading in zip(ml, readings, strict=True)
+        ),
+    )
+
+
+def _of_part(scene: Scene, parts: Sequence[MeasuredPart]) -> DuraReading:
+    """Share of the cement deeper than the epidural space, and what speaks for either side.
 
     Without MRI the dura is taken to lie `leak.dura_gap_mm` inside the canal's wall; its interval decides
     whether the reading holds.

@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from kypho.anatomy import Labels, Vertebra
 from kypho.errors import InputError
-from kypho.evidence import value
 from kypho.leakage.actions import Action, actions_for
 from kypho.leakage.blur import Blur, measure_blur
 from kypho.leakage.canal import CanalFinding, read_canal
+from kypho.leakage.elsewhere import DensePlace, dense_elsewhere
 from kypho.leakage.faint import dense_body_ml
 from kypho.leakage.inside import InsideFinding, read_inside
 from kypho.leakage.parts import Interval, MeasuredPart, measure, split
@@ -25,7 +24,10 @@ from kypho.leakage.scene import Scene, axial, build_scene
 from kypho.leakage.segment import Limits, segment
 from kypho.space import Volume
 
-__all__ = ["LeakPart", "Leakage", "check_leakage"]
+__all__ = ["METAL", "LeakPart", "Leakage", "check_leakage"]
+
+METAL = 100
+"""Number of metal in the cement map; parts of the cement have smaller ones."""
 
 Timer = Callable[[str], AbstractContextManager[None]]
 
@@ -54,11 +56,10 @@ class Leakage:
         metal_ml: metal near the level; None without.
         dense_body_ml: a compact dense place in a body without certain cement: faint cement or sclerosis.
         doubtful: LPS centres of dense specks in the canal that may be calcification.
-        remote_lps_mm: LPS centres of clusters as dense as cement elsewhere: far from the vertebra or in
-            another bone; contrast, metal, or cement of another level.
+        elsewhere: what else is as dense as cement.
         limits: HU limits used.
         blur: resolution used.
-        cement_map: label map on the whole CT: 1 inside, 2.. parts, 100 metal; its slices are axial, so its
+        cement_map: label map on the whole CT: 1 inside, 2.. parts, METAL; its slices are axial, so its
             axes may stand in another order than the CT's.
         scene: the crop that was read.
     """
@@ -72,11 +73,21 @@ class Leakage:
     metal_ml: float | None
     dense_body_ml: float
     doubtful: tuple[tuple[float, float, float], ...]
-    remote_lps_mm: tuple[tuple[float, float, float], ...]
+    elsewhere: tuple[DensePlace, ...]
     limits: Limits
     blur: Blur
     cement_map: Volume
     scene: Scene
+
+    @property
+    def numbers(self) -> NDArray[np.uint8]:
+        """The cement map on the scene's voxels."""
+        return np.asarray(self.cement_map.array[self.scene.place])
+
+    @property
+    def cement(self) -> NDArray[np.bool_]:
+        """Voxels of the scene with cement in them, blurred rim and all."""
+        return np.asarray((self.numbers > 0) & (self.numbers < METAL))
 
 
 def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Timer | None = None) -> Leakage:
@@ -107,7 +118,7 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
         measured = measure(scene, found, blur)
     with step("routes and canal"):
         parts = tuple(
-            LeakPart(id=n, map_number=min(n + 1, 99), measured=part, routing=route_of(scene, part))
+            LeakPart(id=n, map_number=min(n + 1, METAL - 1), measured=part, routing=route_of(scene, part))
             for n, part in enumerate(measured.parts, start=1)
         )
         canal = read_canal(scene, found, measured)
@@ -132,7 +143,7 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
         metal_ml=metal if metal > 0 else None,
         dense_body_ml=faint_ml,
         doubtful=doubtful,
-        remote_lps_mm=(*_places(scene, found.elsewhere), *_remote(ct, labels, scene)),
+        elsewhere=dense_elsewhere(ct, labels, scene, found.elsewhere),
         limits=found.limits,
         blur=blur,
         cement_map=_map(ct, scene, split(scene, found.cement), found.metal),
@@ -141,44 +152,13 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
 
 
 def _places(scene: Scene, mask: NDArray[np.bool_]) -> tuple[tuple[float, float, float], ...]:
-    """LPS centres of the pieces of a mask that are larger than a speck."""
+    """LPS centres of the pieces of a mask."""
     pieces, n = cc3d.connected_components(mask, connectivity=26, return_N=True)
-    sizes = np.bincount(pieces.ravel(), minlength=n + 1) * scene.ct.grid.voxel_mm3
-    centres = []
-    for number in range(1, n + 1):
-        if sizes[number] >= value("leak.speck_mm3"):
-            centres.append(_lps(scene.ct, ndimage.center_of_mass(pieces == number)))
-    return tuple(centres)
-
-
-def _lps(volume: Volume, index: tuple[float, ...]) -> tuple[float, float, float]:
-    x, y, z = volume.grid.to_world(index)
-    return float(x), float(y), float(z)
-
-
-def _remote(ct: Volume, labels: Labels, scene: Scene) -> tuple[tuple[float, float, float], ...]:
-    """Clusters as dense as cement outside the scene and outside every label of bone."""
-    dense = ct.array > 2500
-    start, shape = scene.start, scene.ct.grid.shape
-    dense[tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))] = False
-    where = np.argwhere(dense)
-    if not len(where) or len(where) > 2_000_000:
-        return ()
-    clear = labels.volume.array[tuple(where.T)] == 0
-    if not clear.any():
-        return ()
-    low, high = where[clear].min(axis=0), where[clear].max(axis=0) + 1
-    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    pieces, n = cc3d.connected_components(
-        dense[box] & (labels.volume.array[box] == 0), connectivity=26, return_N=True
-    )
-    sizes = np.bincount(pieces.ravel(), minlength=n + 1)[1:] * ct.grid.voxel_mm3
-    largest = [m for m in np.argsort(-sizes)[:20] if sizes[m] >= 2 * value("leak.speck_mm3")]
-    return tuple(_lps(ct, tuple(np.argwhere(pieces == m + 1).mean(axis=0) + low)) for m in largest)
+    centres = scene.ct.grid.to_world(cc3d.statistics(pieces)["centroids"][1 : n + 1])
+    return tuple((float(x), float(y), float(z)) for x, y, z in centres)
 
 
 def _map(ct: Volume, scene: Scene, numbers: NDArray, metal: NDArray) -> Volume:
     array = np.zeros(ct.grid.shape, np.uint8)
-    place = tuple(slice(a, a + n) for a, n in zip(scene.start, numbers.shape, strict=True))
-    array[place] = np.where(metal, 100, np.minimum(numbers, 99))
+    array[scene.place] = np.where(metal, METAL, np.minimum(numbers, METAL - 1))
     return Volume(array=array, grid=ct.grid, unit="label")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kypho.anatomy import BODY, BONES, CANAL, LEVELS, Labels, Vertebra
+from kypho.anatomy import BODY, CANAL, Labels, Vertebra
 from kypho.space import Grid, Volume, resample
 
 __all__ = ["Scene", "axial", "build_scene"]
@@ -61,6 +61,11 @@ class Scene:
     cord: NDArray[np.bool_]
 
     @property
+    def place(self) -> tuple[slice, ...]:
+        """Where the crop lies in the whole CT."""
+        return tuple(slice(a, a + n) for a, n in zip(self.start, self.ct.grid.shape, strict=True))
+
+    @property
     def voxel_ml(self) -> float:
         """Volume of one voxel."""
         return self.ct.grid.voxel_mm3 / 1000
@@ -104,7 +109,6 @@ def build_scene(ct: Volume, labels: Labels, vertebra: Vertebra) -> Scene:
     near = Labels(
         volume=Volume(array=label_crop, grid=crop.grid, unit="label"), scheme=labels.scheme, ids=labels.ids
     )
-    names = [n for n in near.ids if n != vertebra.level and (n in LEVELS or n.startswith(BONES))]
     vessels = [n for n in near.ids if n.startswith(VESSELS)]
     regions = resample(vertebra.regions, crop.grid).array
     cord_name = "spinal_canal" if near.has("spinal_canal") else "spinal_cord"
@@ -118,8 +122,8 @@ def build_scene(ct: Volume, labels: Labels, vertebra: Vertebra) -> Scene:
         canal_mm=resample(vertebra.canal_mm, crop.grid, order=1, outside=FAR_MM).array,
         body=np.asarray(regions == BODY),
         canal=np.asarray((regions == CANAL) | cord),
-        other_bone=_union(near, names),
-        vessels=_union(near, vessels),
+        other_bone=near.union(name for name in near.bones() if name != vertebra.level),
+        vessels=near.union(vessels),
         cord=cord,
     )
 
@@ -149,8 +153,3 @@ def _points(volume: Volume) -> NDArray[np.float64]:
         + axes[1][None, :, None, None] * matrix[:, 1]
         + axes[2][None, None, :, None] * matrix[:, 2]
     )
-
-
-def _union(labels: Labels, names: list[str]) -> NDArray[np.bool_]:
-    wanted = {n for name in names for n in labels.ids[name]} & labels.present_ids
-    return np.isin(labels.volume.array, np.asarray(sorted(wanted), dtype=labels.volume.array.dtype))

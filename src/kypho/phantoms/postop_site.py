@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kypho.anatomy import BONES, LEVELS, Labels, Vertebra, build_vertebra
+from kypho.anatomy import Labels, Vertebra, build_vertebra
 from kypho.phantoms.postop import PostopPhantom, PostopRecipe, make_postop, thin_slices
 from kypho.space import Volume
 
@@ -58,9 +58,7 @@ def synthetic_site(ct: Volume, labels: Labels, level: str, slice_mm: float | Non
     if slice_mm is not None and slice_mm != ct.grid.spacing_mm[0]:
         image, numbers = thin_slices(image, slice_mm), thin_slices(numbers, slice_mm)
     own = Labels(volume=numbers, scheme=labels.scheme, ids=labels.ids)
-    bones = [name for name in own.ids if name != level and (name in LEVELS or name.startswith(BONES))]
-    wanted = [n for name in bones for n in own.ids[name] if n in own.present_ids]
-    mask = np.isin(numbers.array, np.asarray(wanted, dtype=numbers.array.dtype))
+    mask = own.union(name for name in own.bones() if name != level)
     return SyntheticSite(
         ct=image,
         labels=own,

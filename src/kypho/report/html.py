@@ -35,6 +35,7 @@ def _environment() -> Environment:
     environment.filters["percent"] = lambda p: f"{100 * p:.1f}"
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["amount"] = _amount
+    environment.filters["away"] = _away
     environment.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
     return environment
 
@@ -42,6 +43,13 @@ def _environment() -> Environment:
 def _mm(x: float | None, digits: int = 1) -> str:
     """A measure with its decimals; a value that rounds to zero has no sign."""
     return "not assessable" if x is None else f"{round(x, digits) + 0.0:.{digits}f}"
+
+
+def _away(local_mm: tuple[float, float, float]) -> str:
+    """A place seen from the vertebra, local (left, posterior, superior) mm, in words."""
+    words = (("left", "right"), ("behind", "in front"), ("above", "below"))
+    steps = [(abs(x), pair[x < 0]) for x, pair in zip(local_mm, words, strict=True)]
+    return ", ".join(f"{x:.0f} mm {word}" for x, word in steps if round(x)) or "at its centre"
 
 
 def _amount(record: Record) -> str:

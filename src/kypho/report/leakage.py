@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kypho.case.leakage.document import LeakageDocument, SliceEntry
-from kypho.case.leakage.run import METAL_NUMBER, LeakageResult
+from kypho.case.leakage.run import LeakageResult
 from kypho.evidence import record
+from kypho.leakage import METAL
 from kypho.report.html import embed, render_page, save_figure
 from kypho.report.mri import mri_figure
 
@@ -31,18 +32,19 @@ REHEARSED_COLOUR = "#d78cff"
 
 
 def render_leakage(result: LeakageResult, document: LeakageDocument, folder: Path) -> None:
-    """Write figures/*.png and report.html into a folder."""
+    """Write figures/leakage_*.png and leakage.html into a folder."""
     figures = {"slices": _slices_figure(result, document), "overview": _overview_figure(result)}
     if result.mri_fit is not None:
         figures["mri"] = mri_figure(result.leakage.scene.vertebra, result.mri_fit)
     if result.plan is not None and result.plan.field is not None:
         figures["rehearsed"] = _rehearsed_figure(result)
     files = {
-        name: save_figure(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()
+        name: save_figure(figure, folder / "figures" / f"leakage_{name}.png")
+        for name, figure in figures.items()
     }
     render_page(
         "leakage.html",
-        folder / "report.html",
+        folder / "leakage.html",
         leak=document,
         figures={name: embed(path) for name, path in files.items()},
         actions=[(action, record(action.evidence)) for action in document.actions],
@@ -57,10 +59,10 @@ def _worst(document: LeakageDocument, result: LeakageResult) -> list[SliceEntry]
     rows = document.canal.slices
     if document.canal.found:
         return [r for r in rows if r.encroachment_percent.value > 0][:SHOWN] or rows[:1]
-    amount = (result.leakage.cement_map.array > 1).sum(axis=(1, 2))
-    if not amount.any():
-        amount = (result.leakage.cement_map.array == 1).sum(axis=(1, 2))
-    return sorted(rows, key=lambda r: -int(amount[r.index]))[:SHOWN]
+    cement = result.leakage.cement
+    outside = cement & (result.leakage.numbers > 1)
+    amount = (outside if outside.any() else cement).sum(axis=(1, 2))
+    return sorted(rows, key=lambda r: -int(amount[r.index - result.leakage.scene.start[0]]))[:SHOWN]
 
 
 def _slices_figure(result: LeakageResult, document: LeakageDocument) -> Figure:
@@ -92,11 +94,11 @@ def _draw_slice(axis: Axes, result: LeakageResult, index: int) -> None:
     extent, flip = _extent(scene)
     view = (slice(None, None, flip[0]), slice(None, None, flip[1]))
     axis.imshow(scene.ct.array[k][view], cmap="gray", vmin=WINDOW_HU[0], vmax=WINDOW_HU[1], extent=extent)
-    numbers = _numbers(result)[k][view]
+    numbers = result.leakage.numbers[k][view]
     outlines = [
         (scene.canal[k][view], CANAL_COLOUR),
         (numbers == 1, INSIDE_COLOUR),
-        (numbers == METAL_NUMBER, METAL_COLOUR),
+        (numbers == METAL, METAL_COLOUR),
     ]
     outlines += [
         (numbers == part.map_number, PART_COLOURS[(part.id - 1) % len(PART_COLOURS)])
@@ -123,15 +125,9 @@ def _extent(scene) -> tuple[tuple[float, float, float, float], tuple[int, int]]:
     return (float(x[0]), float(x[1]), float(y[1]), float(y[0])), steps
 
 
-def _numbers(result: LeakageResult) -> np.ndarray:
-    scene = result.leakage.scene
-    place = tuple(slice(a, a + n) for a, n in zip(scene.start, scene.ct.grid.shape, strict=True))
-    return np.asarray(result.leakage.cement_map.array[place])
-
-
 def _overview_figure(result: LeakageResult) -> Figure:
     """Greatest density from in front and from the side, cement coloured, like two radiographs."""
-    numbers = _numbers(result)
+    numbers = result.leakage.numbers
     layers = [
         (numbers == number, _colour(int(number)), "solid") for number in np.unique(numbers[numbers > 0])
     ]
@@ -143,9 +139,8 @@ def _rehearsed_figure(result: LeakageResult) -> Figure:
     plan = result.plan
     assert plan is not None  # the caller asked
     assert plan.field is not None
-    numbers = _numbers(result)
     layers = [
-        ((numbers > 0) & (numbers < METAL_NUMBER), INSIDE_COLOUR, "solid"),
+        (plan.field.found, INSIDE_COLOUR, "solid"),
         (plan.field.rehearsed, REHEARSED_COLOUR, "dashed"),
     ]
     targets = np.array([n.target_lps_mm for n in plan.needles]).reshape(-1, 3)
@@ -155,7 +150,7 @@ def _rehearsed_figure(result: LeakageResult) -> Figure:
 def _colour(number: int) -> str:
     if number == 1:
         return INSIDE_COLOUR
-    return METAL_COLOUR if number == METAL_NUMBER else PART_COLOURS[(number - 2) % len(PART_COLOURS)]
+    return METAL_COLOUR if number == METAL else PART_COLOURS[(number - 2) % len(PART_COLOURS)]
 
 
 def _projections(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kypho.formats import CtInput
 from kypho.formats.dicom_out import Code, ReportGroup, ReportNumber, SegmentMask, write_seg, write_sr
-from kypho.leakage import Leakage, LeakPart
+from kypho.leakage import METAL, Leakage, LeakPart
 from kypho.space import Volume
 
 __all__ = ["write_dicom"]
@@ -21,7 +21,7 @@ COLOURS: tuple[Colour, ...] = (
 )
 CEMENT: Code = ("BONE_CEMENT", "99KYPHO", "Bone cement")
 LEAK: Code = ("CEMENT_LEAK", "99KYPHO", "Bone cement outside the vertebra")
-METAL: Code = ("METAL", "99KYPHO", "Metal implant")
+METAL_CODE: Code = ("METAL", "99KYPHO", "Metal implant")
 
 
 def write_dicom(leakage: Leakage, cement: Volume, ct: CtInput, folder: Path, *, keep_identity: bool) -> None:
@@ -48,7 +48,7 @@ def write_dicom(leakage: Leakage, cement: Volume, ct: CtInput, folder: Path, *, 
         label = f"{level} leak {part.id} {part.routing.route}"
         if add(label, numbers == part.map_number, LEAK, COLOURS[(part.id - 1) % len(COLOURS)]):
             groups.append(_part(level, part, label, len(segments)))
-    add(f"{level} metal", numbers == 100, METAL, (150, 170, 255))
+    add(f"{level} metal", numbers == METAL, METAL_CODE, (150, 170, 255))
     description = f"kypho check {level}"
     segmentation = write_seg(
         folder / "cement.seg.dcm", ct, segments, description=description, keep_identity=keep_identity

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from kypho.case.document import USE, Part, Point, point, rounded, unconfirmed
@@ -17,6 +18,7 @@ __all__ = [
     "ActionEntry",
     "Bounds",
     "CanalEntry",
+    "DenseEntry",
     "InsideEntry",
     "LeakageDocument",
     "PartEntry",
@@ -94,6 +96,15 @@ class InsideEntry(Part):
     inferior_contact: bool | None
 
 
+class DenseEntry(Part):
+    """Something as dense as cement that is not counted as this vertebra's."""
+
+    lps_mm: Point
+    from_level_mm: Point = Field(description="from the vertebra's centre: left, posterior, superior")
+    ml: float
+    structure: str | None = Field(description="the labelled structure that holds most of it")
+
+
 class QualityEntry(Part):
     """How far the scan can be read.
 
@@ -111,7 +122,7 @@ class QualityEntry(Part):
     metal_ml: float | None
     dense_body_ml: float
     doubtful_lps_mm: list[Point]
-    dense_elsewhere_lps_mm: list[Point]
+    dense_elsewhere: list[DenseEntry]
     registration_correlation: float | None
     notes: list[str]
 
@@ -258,7 +269,7 @@ def _canal(result: LeakageResult) -> CanalEntry:
 
 def _quality(result: LeakageResult) -> QualityEntry:
     found = result.leakage
-    blur = found.blur
+    blur, frame = found.blur, found.scene.vertebra.frame
     return QualityEntry(
         readable=found.canal.readable and result.dense_body_ml == 0,
         unreadable_slices=sorted(s.index for s in found.canal.slices if not s.readable),
@@ -272,7 +283,15 @@ def _quality(result: LeakageResult) -> QualityEntry:
         metal_ml=rounded(found.metal_ml, 3),
         dense_body_ml=round(result.dense_body_ml, 2),
         doubtful_lps_mm=[point(p, 2) for p in found.doubtful],
-        dense_elsewhere_lps_mm=[point(p, 2) for p in found.remote_lps_mm],
+        dense_elsewhere=[
+            DenseEntry(
+                lps_mm=point(p.lps_mm, 2),
+                from_level_mm=point(frame.to_local(np.array(p.lps_mm)), 1),
+                ml=round(p.ml, 3),
+                structure=p.structure,
+            )
+            for p in found.elsewhere
+        ],
         registration_correlation=rounded(result.similarity, 3),
         notes=list(result.notes),
     )

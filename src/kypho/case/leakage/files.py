@@ -28,8 +28,8 @@ def write_leakage(
 ) -> LeakageDocument:
     """Write the case folder: all files or none.
 
-    leakage.json, cement.nii.gz, report.html with its figures, and for DICOM input cement.seg.dcm and
-    leakage.sr.dcm.
+    leakage.json, leakage.nii.gz (the cement map), leakage.html with its figures, leakage.manifest.json, and
+    for DICOM input cement.seg.dcm and leakage.sr.dcm. No other stage writes under these names.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -42,15 +42,19 @@ def write_leakage(
         with step("files"):
             write_document(staging / "leakage.json", document)
             cement = resample(result.leakage.cement_map, result.ct.volume.grid)
-            write_volume(staging / "cement.nii.gz", cement)
+            write_volume(staging / "leakage.nii.gz", cement)
             if result.has_objects:
                 write_dicom(result.leakage, cement, result.ct, staging, keep_identity=keep_identity)
         write_json(
-            staging / "manifest.json",
+            staging / "leakage.manifest.json",
             manifest(
                 command="check",
-                inputs={"ct": result.ct.sha256, "labels": result.labels.sha256, **beside},
-                settings={"level": result.leakage.level},
+                inputs={**result.inputs, **beside},
+                settings={
+                    "level": result.leakage.level,
+                    "expect_no_cement": result.expect_no_cement,
+                    "keep_identity": keep_identity,
+                },
                 timings_s=timings_s,
                 folder=staging,
                 notes=result.notes,

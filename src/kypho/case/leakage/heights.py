@@ -148,13 +148,12 @@ def _site(
 
 
 def _hidden(points: NDArray, inwards: int, frame: Frame, leakage: Leakage) -> NDArray[np.bool_]:
-    """Which endplate points lie within `leak.endplate_contact_mm` of cement."""
+    """Which endplate points lie within `leak.endplate_contact_mm` of cement or metal."""
     scene = leakage.scene
-    place = tuple(slice(a, a + n) for a, n in zip(scene.start, scene.ct.grid.shape, strict=True))
-    cement = scene.ct.like((leakage.cement_map.array[place] > 0).astype(np.float32), "1")
+    dense = scene.ct.like((leakage.numbers > 0).astype(np.float32), "1")
     hidden = np.zeros(len(points), bool)
     for depth in np.linspace(-1, 1, 5) * value("leak.endplate_contact_mm"):
-        hidden |= sample_at(cement, frame.to_world(points + np.array([0, 0, inwards * depth]))) > FILLED
+        hidden |= sample_at(dense, frame.to_world(points + np.array([0, 0, inwards * depth]))) > FILLED
     return hidden
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from kypho.anatomy.rigid import Rigid
 from kypho.case.folder import read_json
-from kypho.errors import FrameOfReferenceError, InputError, LevelError, UnreadableFileError
+from kypho.errors import FrameOfReferenceError, LevelError, UnreadableFileError
 from kypho.evidence import value
+from kypho.formats.guard import sha256_of
 from kypho.formats.raw import read_image
 from kypho.leakage import Leakage
 from kypho.leakage.agreement import (
@@ -36,6 +37,7 @@ class PlannedCase:
 
     Attributes:
         folder: its name.
+        sha256: of plan.json.
         level: "T7".
         ct_sha256: of the CT that was planned on.
         frame: the vertebra's frame on that CT.
@@ -45,6 +47,7 @@ class PlannedCase:
     """
 
     folder: str
+    sha256: str
     level: str
     ct_sha256: str
     frame: Frame
@@ -79,7 +82,6 @@ def read_planned(folder: Path, level: str) -> PlannedCase:
 
     Raises:
         UnreadableFileError: no plan in the folder, or a damaged file.
-        InputError: the rehearsed cement was written over by a check.
         LevelError: the plan, or the rehearsal beside it, is for another level.
         FrameOfReferenceError: the rehearsal was made on another CT than the plan.
     """
@@ -91,6 +93,7 @@ def read_planned(folder: Path, level: str) -> PlannedCase:
         axes = [frame[name] for name in ("left", "posterior", "superior")]
         case = PlannedCase(
             folder=folder.name,
+            sha256=sha256_of([folder / "plan.json"]),
             level=planned,
             ct_sha256=str(plan["input"]["ct_sha256"]),
             frame=Frame(origin_mm=np.array(frame["origin_mm"]), rotation=_orthonormal(np.array(axes).T)),
@@ -111,9 +114,8 @@ def read_planned(folder: Path, level: str) -> PlannedCase:
     rehearsal = _rehearsal(folder, case)
     stored = read_image(folder / "cement.nii.gz")
     if stored.array.max() > LARGEST_SHARE:
-        raise InputError(
-            f"cement.nii.gz in {folder} is no rehearsed cement: a check was written into the same folder; "
-            "run kypho rehearse again and give the check a folder of its own with --out"
+        raise UnreadableFileError(
+            f"cement.nii.gz in {folder} holds no shares of cement; run kypho rehearse again"
         )
     field = Volume(array=np.asarray(stored.array, np.float32), grid=stored.grid, unit="1")
     return PlannedCase(**{**vars(case), "rehearsal": rehearsal, "field": field})

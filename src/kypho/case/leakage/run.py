@@ -23,10 +23,7 @@ from kypho.leakage.mend import mend_level
 from kypho.leakage.register import register_vertebra
 from kypho.space import Frame
 
-__all__ = ["METAL_NUMBER", "LeakageResult", "check_case"]
-
-METAL_NUMBER = 100
-"""Of metal in the cement map."""
+__all__ = ["LeakageResult", "check_case"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,6 +44,8 @@ class LeakageResult:
         notes: one sentence each.
         part_notes: what to know of a part, by its id.
         records: ids of the evidence records that were read on the way.
+        inputs: SHA-256 of everything that was read but the MR, by its role.
+        expect_no_cement: as asked.
     """
 
     ct: CtInput
@@ -61,6 +60,8 @@ class LeakageResult:
     notes: tuple[str, ...]
     part_notes: Mapping[int, tuple[str, ...]]
     records: frozenset[str]
+    inputs: Mapping[str, str]
+    expect_no_cement: bool
 
     @property
     def has_objects(self) -> bool:
@@ -135,6 +136,13 @@ def check_case(
         notes=(*notes, *ct.notes, *labels.notes, *said),
         part_notes=of_parts,
         records=frozenset(records),
+        inputs={
+            "ct": ct.sha256,
+            "labels": labels.sha256,
+            **({} if before is None else {"preop": before.sha256}),
+            **({} if planned is None else {"plan": planned.sha256}),
+        },
+        expect_no_cement=expect_no_cement,
     )
 
 
@@ -189,10 +197,7 @@ def _carried_over(ct: CtInput, before: CtInput, labels: Labels, level: str, step
 
 def _canal_cement(found: Leakage) -> NDArray[np.float64]:
     """LPS centres of the voxels of cement in the canal."""
-    scene = found.scene
-    place = tuple(slice(a, a + n) for a, n in zip(scene.start, scene.ct.grid.shape, strict=True))
-    numbers = found.cement_map.array[place]
-    return scene.ct.grid.to_world(np.argwhere((numbers > 0) & (numbers < METAL_NUMBER) & scene.canal))
+    return found.scene.ct.grid.to_world(np.argwhere(found.cement & found.scene.canal))
 
 
 def _against_plan(

@@ -50,7 +50,7 @@ def write_rehearsal(
         if result.ct is not None and result.labels is not None:
             digests = {"ct": result.ct.sha256, "labels": result.labels.sha256}
         write_json(
-            staging / "rehearsal-manifest.json",
+            staging / "rehearsal.manifest.json",
             manifest(
                 command="rehearse",
                 inputs=digests,
