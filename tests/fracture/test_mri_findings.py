@@ -11,7 +11,6 @@ from kypho.cli.main import app
 from kypho.evidence import record
 from kypho.formats import write_nifti
 from kypho.fracture.advice import advice
-from kypho.fracture.cavity_findings import NO_GAS
 from kypho.fracture.findings import unknown
 from kypho.fracture.mri import MRI_FACTORS, merge_cleft, mri_findings, mri_unknown
 from kypho.phantoms.mri import MrRecipe, make_mri
@@ -73,7 +72,7 @@ def test_an_mr_without_a_cleft_excludes_none_where_the_ct_could_not_see_gas(foun
     ids = ("fracture.cleft.gas_hu",)
     hidden = unknown("intravertebral_cleft", "mL", "body", "cement in the body hides the bone", ids)
     assert merge_cleft(hidden, none).state == "not_assessable"
-    gasless = unknown("intravertebral_cleft", "mL", "body", f"{NO_GAS}; in thin bone fluid is marrow", ids)
+    gasless = replace(hidden, how="no gas; in thin bone fluid is marrow", excludes_gas=True)
     assert merge_cleft(gasless, none).state == "absent"
 
 

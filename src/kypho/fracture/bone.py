@@ -81,7 +81,13 @@ def density_findings(bone: Cancellous | None, others: OtherLevels, blocked: str)
     else:
         z = "; too few other levels for a z-score"
     error = bone.sd_hu / np.sqrt(max(bone.volume_ml * 1000 / 8, 1))
-    low = bone.mean_hu < value("fracture.bone.osteoporosis_hu")
+    limit = value("fracture.bone.osteoporosis_hu")
+    low = bone.mean_hu < limit
+    near = (
+        f"; within {2 * error:.0f} HU of the {limit:g} that count as low"
+        if (abs(bone.mean_hu - limit) <= 2 * error)
+        else ""
+    )
     return (
         Finding(
             factor="low_bone_density",
@@ -91,7 +97,7 @@ def density_findings(bone: Cancellous | None, others: OtherLevels, blocked: str)
             uncertainty=round(float(2 * error), 1),
             where=bone.region,
             how=f"cancellous mean, SD {bone.sd_hu:.0f}: {density_class(bone.mean_hu)} "
-            f"by thresholds made for L1 at 120 kV without contrast{z}",
+            f"by thresholds made for L1 at 120 kV without contrast{z}{near}",
             evidence=evidence,
         ),
         Finding(

@@ -21,6 +21,7 @@ FEWEST_VOXELS = 50
 INNER_MM = 2.0  # numerics: cortex and its partial volume are left out of the inside
 SMOOTH_VOXELS = 1.0  # numerics: noise of single voxels is no cavity
 CORE_QUANTILE = 0.25  # of a core's densities: deep enough to be filled, not the noise's lowest
+CLEAR_VOXELS = 3  # numerics: about a cavity, in which its blurred rim lowers the density of the bone
 RIM_VOXELS = 1  # the rim of a cavity cut at half density is blurred over about a voxel more
 LEAST_SHARE = 0.1  # outside the cut, a smaller share is the spread of cancellous bone itself
 REGION = (
@@ -99,7 +100,7 @@ def cancellous(vertebra: Vertebra, holes: tuple[Cavity, ...] = ()) -> Cancellous
     ellipse = along[:, None] ** 2 + across[None, :] ** 2 <= 1
     region = (np.abs(up) <= 1)[:, None, None] & ellipse[None] & _inside(vertebra, INNER_MM)
     for hole in holes:
-        region &= ~binary_dilation(hole.mask, iterations=RIM_VOXELS)
+        region &= ~binary_dilation(hole.mask, iterations=CLEAR_VOXELS)
     if region.sum() < FEWEST_VOXELS:
         return None
     values = vertebra.hu.array[region]

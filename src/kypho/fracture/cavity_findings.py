@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,10 +11,7 @@ from kypho.evidence import interval, value
 from kypho.fracture.cavity import Cavity
 from kypho.fracture.findings import Finding, unknown
 
-__all__ = ["NO_GAS", "cavity_findings", "told_clefts"]
-
-NO_GAS = "no gas"
-"""How a finding of a CT begins that has excluded gas, whatever it says of fluid."""
+__all__ = ["cavity_findings", "told_clefts"]
 
 SURFACE_MM = 1.5  # numerics: about a cortex and its blur
 NEAR_WALL_MM = 2.0  # numerics: said in words only
@@ -139,9 +137,9 @@ def _some(factor: str, found: list[Cavity], where: str, how: str, evidence: tupl
 def _cleft(clefts: list[Cavity], bone_hu: float, doubt: str, evidence: tuple[str, ...]) -> Finding:
     factor = "intravertebral_cleft"
     if not clefts:
-        seen = f"{NO_GAS} and no fluid inside the body, whose bone has {bone_hu:.0f} HU"
-        why = f"{NO_GAS}; {doubt}" if doubt else ""
-        return _none(factor, "fracture.cleft.smallest_ml", seen, why, evidence)
+        seen = f"no gas and no fluid inside the body, whose bone has {bone_hu:.0f} HU"
+        why = f"no gas; {doubt}" if doubt else ""
+        return replace(_none(factor, "fracture.cleft.smallest_ml", seen, why, evidence), excludes_gas=True)
     best = clefts[0]
     touches = "reaches the surface of the body" if best.to_surface_mm < SURFACE_MM else "inside the body"
     near = "; within 2 mm of the posterior wall" if best.to_wall_mm < NEAR_WALL_MM else ""

@@ -37,6 +37,7 @@ class Finding:
         where: place in words.
         how: how it was measured, or why it could not be.
         evidence: record ids.
+        excludes_gas: of a cleft: this scan has shown that there is no gas, whatever it says of fluid.
     """
 
     factor: str
@@ -47,6 +48,7 @@ class Finding:
     where: str
     how: str
     evidence: tuple[str, ...]
+    excludes_gas: bool = False
 
 
 def graded(value: float, threshold: float, uncertainty: float, floor: float) -> State:

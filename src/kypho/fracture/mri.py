@@ -14,7 +14,6 @@ from kypho.anatomy.cord import CordProfile, Narrowing
 from kypho.anatomy.mr_parts import mr_parts
 from kypho.errors import KyphoError
 from kypho.evidence import interval, value
-from kypho.fracture.cavity_findings import NO_GAS
 from kypho.fracture.findings import Finding, graded, unknown
 from kypho.space import Volume, sample_at
 
@@ -285,7 +284,7 @@ def merge_cleft(ct: Finding, mri: Finding) -> Finding:
     only where the CT has excluded gas.
     """
     seen = mri.state == "present" and mri.where.startswith("fluid")
-    if mri.state == "absent" and not ct.how.startswith(NO_GAS):
+    if mri.state == "absent" and not ct.excludes_gas:
         return ct
     if ct.state == "present" or not (
         seen or (ct.state == "not_assessable" and mri.state != "not_assessable")

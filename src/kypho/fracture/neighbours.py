@@ -96,7 +96,8 @@ def _columns(labels: Labels, vertebra: Vertebra, away: int, notes: list[str]) ->
     """Columns of a level that is whole; None, with a note, where it is not."""
     name = _name(labels, vertebra.level, away)
     if name is None:
-        notes.append(f"no level {'above' if away < 0 else 'below'} in the labels")
+        far = "" if abs(away) == 1 else f" {abs(away)} levels"
+        notes.append(f"no level{far} {'above' if away < 0 else 'below'} in the labels")
         return None
     failed = [check.reason for check in quality_of(labels, name) if not check.passed]
     if not failed:

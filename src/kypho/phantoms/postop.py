@@ -174,14 +174,24 @@ def _lattice(grid: Grid) -> Grid:
 def _as_seen(base: NDArray, pixel_mm: float, recipe: PostopRecipe) -> NDArray[np.float32]:
     """The patient through the scanner's kernel: variances of Gaussian blurs add up.
 
-    By the Fourier transform, for a Gaussian sampled at pixels that are wider than it blurs too little.
+    By the Fourier transform, for a Gaussian sampled at pixels that are wider than it blurs too little. What
+    lies beyond the scanner's field has one value and no part in it: its border is cut, not seen.
     """
     if recipe.native_fwhm_mm is None:
         return np.asarray(base, np.float32)
+    base = np.array(base, np.float32)
     more = max(recipe.scanner.fwhm_mm**2 - recipe.native_fwhm_mm**2, 0.0)
     sigma = np.sqrt(more / (8 * np.log(2))) / pixel_mm
-    seen = [np.fft.irfft2(fourier_gaussian(np.fft.rfft2(k), sigma, n=k.shape[1]), k.shape) for k in base]
-    return np.asarray(seen, np.float32)
+    inside = base > base.min()
+    for image, within in zip(base, inside, strict=True):
+        weight = _blurred(within.astype(np.float32), sigma)
+        image[within] = (_blurred(image * within, sigma) / np.maximum(weight, 1e-3))[within]
+    return base
+
+
+def _blurred(image: NDArray, sigma: float) -> NDArray[np.float64]:
+    spectrum = fourier_gaussian(np.fft.rfft2(image), sigma, n=image.shape[1])
+    return np.asarray(np.fft.irfft2(spectrum, image.shape))
 
 
 def _cement_parts(site: Site, recipe: PostopRecipe, rng: np.random.Generator) -> list[list[Shape]]:

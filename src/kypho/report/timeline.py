@@ -38,6 +38,7 @@ LEAD = timedelta(days=4)
 SHOWN_ROWS = 60
 LABEL_WIDTH = 58
 LABEL_LINES = 2
+FOOT_WIDTH = 165
 ROW_IN = 0.31
 MARGIN_IN = 1.9
 WIDTH_IN = 11.0
@@ -59,7 +60,8 @@ def timeline_figure(record: Record, state: Status) -> Figure:
     """Events, examinations, alarms and clocks of one case, one line each, on one axis of time."""
     rows = _alarm_rows(record, state) + _event_rows(record)
     begin, end = _span(record, rows)
-    height = MARGIN_IN + ROW_IN * len(rows) + 0.2 * len(state.clocks)
+    words = [line for clock in state.clocks for line in textwrap.wrap(clock.words(), FOOT_WIDTH)]
+    height = MARGIN_IN + ROW_IN * len(rows) + 0.2 * len(words)
     figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
@@ -72,7 +74,6 @@ def timeline_figure(record: Record, state: Status) -> Figure:
     axes.set_axisbelow(True)
     kind = "SYNTHETIC case" if record.enrolment.synthetic else "case"
     axes.set_title(f"Follow-up of {kind} {record.case}: tier {state.tier}", loc="left", fontsize=11)
-    words = [clock.words() for clock in state.clocks]
     figure.supxlabel(
         "\n".join(
             [
@@ -88,9 +89,13 @@ def timeline_figure(record: Record, state: Status) -> Figure:
 
 
 def _alarm_rows(record: Record, state: Status) -> list[Row]:
+    """One row per alarm, the gravest first."""
     last = max(event.when.end for event in record.events)
     rows = []
-    for alarm in sorted(state.alarms + state.closed, key=lambda a: (a.since.start, a.rule.id)):
+    grave = list(TIER_COLOURS).index
+    for alarm in sorted(
+        state.alarms + state.closed, key=lambda a: (-grave(a.rule.tier), a.since.start, a.rule.id)
+    ):
         closed = f", closed by {alarm.closed_by}" if alarm.closed_by else ""
         label = _cut(f"{alarm.rule.tier.upper()} {alarm.rule.id}{closed}: {alarm.rule.what}")
         colour = TIER_COLOURS[alarm.rule.tier]

@@ -213,8 +213,10 @@ def assessment_document(result: AssessmentResult) -> AssessmentDocument:
 
 
 def _finding(found: Finding) -> FindingPart:
+    told = asdict(found)
+    del told["excludes_gas"]  # in its words already
     return FindingPart(
-        **{**asdict(found), "evidence": list(found.evidence)},
+        **{**told, "evidence": list(found.evidence)},
         source=_source(found.evidence),
         unconfirmed=unconfirmed(found.evidence),
     )
