@@ -30,6 +30,7 @@ RECIPE = PostopRecipe(
     leaks=(Leak(route="intradural", side="left", volume_ml=0.25),),
     fill_ml=2.2,
     scanner=Scanner(fwhm_mm=1.4),
+    native_fwhm_mm=1.25,
 )
 
 

@@ -39,7 +39,12 @@ def operated(site):
     def draw(route: str | None, side: str = "left", *confusers: str) -> tuple[PostopPhantom, Leakage]:
         leaks = () if route is None else (Leak(route=route, side=side, volume_ml=0.25),)
         recipe = PostopRecipe(
-            seed=11, leaks=leaks, fill_side=side, confusers=confusers, scanner=Scanner(fwhm_mm=1.4, views=240)
+            seed=11,
+            leaks=leaks,
+            fill_side=side,
+            confusers=confusers,
+            scanner=Scanner(fwhm_mm=1.4, views=240),
+            native_fwhm_mm=1.25,
         )
         phantom = site.draw(recipe)
         return phantom, check_leakage(phantom.ct, site.labels, site.vertebra)

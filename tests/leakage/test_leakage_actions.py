@@ -20,6 +20,7 @@ WORDS = {
     "unreadable": ("canal", "read"),
     "faint_cement": ("dense", "body"),
     "doubtful_speck": ("speck", "canal"),
+    "canal_elsewhere": ("canal", "away"),
     "vein": ("vein",),
     "foramen": ("foramen",),
     "cord_compressed": ("cord", "compressed"),
@@ -43,9 +44,8 @@ def every_action():
     for level, state, seen, readable in product(LEVELS, STATES, (True, False), (True, False)):
         for route in ROUTES:
             routing = SimpleNamespace(likely=route)
-            found += actions_for(
-                level, canal(state, found=seen, readable=readable), [routing], 1, dense_body_ml=0.5
-            )
+            seen_as = canal(state, found=seen, readable=readable)
+            found += actions_for(level, seen_as, [routing], 1, dense_body_ml=0.5, canal_elsewhere_ml=0.1)
     return found
 
 

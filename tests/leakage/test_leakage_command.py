@@ -34,6 +34,7 @@ def files(site, tmp_path_factory):
         seed=11,
         leaks=(Leak(route="intradural", side="left", volume_ml=0.25),),
         scanner=Scanner(fwhm_mm=1.4, views=240),
+        native_fwhm_mm=1.25,
     )
     write_nifti(folder / "after.nii.gz", site.draw(recipe).ct)
     write_nifti(folder / "before.nii.gz", site.ct)

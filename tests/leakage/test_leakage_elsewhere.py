@@ -97,7 +97,7 @@ def test_a_part_on_either_side_of_the_dura_is_both(site):
         Leak(route="intradural", side="left", volume_ml=0.1),
         Leak(route="basivertebral", side="right", volume_ml=0.1),
     )
-    recipe = PostopRecipe(seed=5, leaks=leaks, scanner=Scanner(fwhm_mm=1.4, views=240))
+    recipe = PostopRecipe(seed=5, leaks=leaks, scanner=Scanner(fwhm_mm=1.4, views=240), native_fwhm_mm=1.25)
     phantom = site.draw(recipe)
     assert phantom.truth["canal"]["state"] == "both"
     found = check_leakage(phantom.ct, site.labels, site.vertebra)

@@ -26,7 +26,9 @@ def files(site, tmp_path_factory):
     """A CT with cement in the canal, its labels, and two MR with theirs."""
     folder = tmp_path_factory.mktemp("mri")
     leaks = (Leak(route="intradural", side="left", volume_ml=0.25),)
-    after = site.draw(PostopRecipe(seed=11, leaks=leaks, scanner=Scanner(fwhm_mm=1.4, views=240))).ct
+    after = site.draw(
+        PostopRecipe(seed=11, leaks=leaks, scanner=Scanner(fwhm_mm=1.4, views=240), native_fwhm_mm=1.25)
+    ).ct
     write_nifti(folder / "after.nii.gz", after)
     write_nifti(folder / "labels.nii.gz", site.labels.volume)
     for name, recipe in MRI.items():

@@ -20,6 +20,7 @@ RECIPE = PostopRecipe(
     seed=11,
     leaks=(Leak(route="basivertebral", volume_ml=0.25),),
     scanner=Scanner(fwhm_mm=1.4, views=240),
+    native_fwhm_mm=1.25,
 )
 
 

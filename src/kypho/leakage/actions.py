@@ -18,6 +18,7 @@ TOPICS: tuple[str, ...] = (
     "unreadable",
     "faint_cement",
     "doubtful_speck",
+    "canal_elsewhere",
     "vein",
     "foramen",
     "cord_compressed",
@@ -64,6 +65,7 @@ def actions_for(
     doubtful_in_canal: int,
     *,
     dense_body_ml: float = 0.0,
+    canal_elsewhere_ml: float = 0.0,
 ) -> tuple[Action, ...]:
     """Actions for the findings of one level, the most urgent first."""
     found = _canal_actions(level, canal) if canal.found else []
@@ -80,6 +82,9 @@ def actions_for(
         many = "a dense speck" if doubtful_in_canal == 1 else f"{doubtful_in_canal} dense specks"
         why = f"{many} in the canal: calcification or little cement"
         found.append(Action(topic="doubtful_speck", urgency="soon", why=why))
+    if canal_elsewhere_ml > 0:
+        why = f"{canal_elsewhere_ml:.2f} mL as dense as cement in the canal away from {level}"
+        found.append(Action(topic="canal_elsewhere", urgency="soon", why=why))
     if any(r.likely == "systemic" for r in routings):
         why = "cement in a vein away from the vertebra"
         found.append(Action(topic="vein", urgency="soon", why=why))

@@ -24,6 +24,7 @@ from kypho.space import Volume
 __all__ = ["Boundary", "Density", "Fits", "fit_shapes", "likely_density", "settle"]
 
 FINE_Z_MM = 0.6  # numerics: fine layers of a thick slice, half the blur in the plane
+NO_MISFIT = 1e-9  # numerics: of a speck without an edge, which any density fits
 MISFIT_SCALE = 0.05  # numerics: relative rise of the misfit over which a density loses its weight
 DENSEST_TISSUE_HU = 1500.0  # numerics: no tissue around cement is denser than cortex
 LEAN, LEAN_PER_MM = 0.15, 0.2  # numerics: see `_unlean`
@@ -31,7 +32,7 @@ CORE_VOXELS = 8  # fewer say more of noise than of cement
 BRIGHTEST = 3  # as many as do not hang on the noise of one
 PLATEAU_SPREAD = 0.05  # hardened beams make a core this uneven
 SPREAD = (0.1, 0.9)  # numerics: quantiles of the likely density that bound the interval
-LEAST_SPREAD = 1.2  # numerics: no density is known to better than a fifth
+LEAST_SPREAD = 1.12  # numerics: no density is known to better than an eighth
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -207,7 +208,11 @@ def likely_density(families: Sequence[Fits]) -> Density:
         weight = np.exp(-0.5 * (off / PLATEAU_SPREAD) ** 2)
         return Density(hu=np.exp(scale), weight=weight / weight.sum())
     excess = np.mean(
-        [np.interp(scale, np.log(f.densities_hu), f.misfits / f.misfits.min()) for f in families], axis=0
+        [
+            np.interp(scale, np.log(f.densities_hu), f.misfits / max(f.misfits.min(), NO_MISFIT))
+            for f in families
+        ],
+        axis=0,
     )
     weight = np.exp(-(excess - excess.min()) / MISFIT_SCALE)
     return Density(hu=_unlean(np.exp(scale), families[0]), weight=weight / weight.sum())

@@ -20,7 +20,7 @@ from kypho.leakage.faint import dense_body_ml
 from kypho.leakage.inside import InsideFinding, read_inside
 from kypho.leakage.parts import Interval, MeasuredPart, measure, split
 from kypho.leakage.routes import Routing, route_of
-from kypho.leakage.scene import Scene, axial, build_scene
+from kypho.leakage.scene import CANALS, Scene, axial, build_scene
 from kypho.leakage.segment import Limits, segment
 from kypho.space import Volume
 
@@ -125,6 +125,7 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
         doubtful = _places(scene, found.doubtful & scene.canal)
         inside = read_inside(scene, measured)
     volumes = [measured.inside_ml, *(p.measured.ml for p in parts)]
+    elsewhere = dense_elsewhere(ct, labels, scene, found.elsewhere)
     faint_ml = dense_body_ml(scene, found.cement, found.metal, found.limits)
     metal = float(np.count_nonzero(found.metal) * scene.voxel_ml)
     return Leakage(
@@ -138,12 +139,14 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
         parts=parts,
         canal=canal,
         actions=actions_for(
-            vertebra.level, canal, [p.routing for p in parts], len(doubtful), dense_body_ml=faint_ml
+            *(vertebra.level, canal, [p.routing for p in parts], len(doubtful)),
+            dense_body_ml=faint_ml,
+            canal_elsewhere_ml=sum(place.ml for place in elsewhere if place.structure in CANALS),
         ),
         metal_ml=metal if metal > 0 else None,
         dense_body_ml=faint_ml,
         doubtful=doubtful,
-        elsewhere=dense_elsewhere(ct, labels, scene, found.elsewhere),
+        elsewhere=elsewhere,
         limits=found.limits,
         blur=blur,
         cement_map=_map(ct, scene, split(scene, found.cement), found.metal),

@@ -28,6 +28,7 @@ STEPS = 40  # numerics: with the momentum, volumes change by less than 1 % beyon
 STEP = 1.6  # numerics: below 2, where Landweber steps cease to converge
 MOMENTUM = 0.8  # numerics: steps that agree go five times as far
 SHARPEST = 4.0  # numerics: at the end the edge is a fifth as wide; cement is all or nothing, seldom a share
+LEAST_VARIANCE = 0.04  # numerics: pixels squared; a sharper kernel is below what pixels show
 SMOOTH_AT = 2  # numerics: once, before the shape is found; later it would shrink thin parts
 SMOOTH_FINE = (1.0, 0.3, 0.3)  # numerics: fine voxels; the image does not tell the layers of one slice apart
 LEAST_RISE_HU = 300.0  # numerics: cement in bone denser than this below it cannot be told from the bone
@@ -64,7 +65,9 @@ class Formation:
         self, cement_hu: float, fwhm_mm: float, caps: Caps = "middle"
     ) -> tuple[NDArray[np.float32], float]:
         """The fine shape (shares 0 to 1) and its misfit, root mean square over the edges in clip heights."""
-        sigma = fwhm_mm / np.sqrt(8 * np.log(2)) / self.pixel_mm * self.factors[1]
+        # A scanner's pixel is a point of the blurred image; the mean over fine voxels blurs by a pixel more.
+        pixels = max(fwhm_mm**2 / (8 * np.log(2)) / self.pixel_mm**2 - 1 / 12, LEAST_VARIANCE)
+        sigma = float(np.sqrt(pixels)) * self.factors[1]
         rise = np.maximum(cement_hu - self.background, LEAST_RISE_HU)
         target = np.clip((self.hu - self.background) / rise, 0, 1.2).astype(np.float32)
         least = np.minimum((self.saturation_hu - self.background) / rise, 1).astype(np.float32)

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from kypho.anatomy import BODY, CANAL, Labels, Vertebra
 from kypho.space import Grid, Volume, resample
 
-__all__ = ["Scene", "axial", "build_scene"]
+__all__ = ["CANALS", "Scene", "axial", "build_scene"]
+
+CANALS = ("spinal_canal", "spinal_cord")
+"""Labels that continue the canal beyond the level, the better first."""
 
 VESSELS = (
     "aorta",
@@ -111,8 +114,8 @@ def build_scene(ct: Volume, labels: Labels, vertebra: Vertebra) -> Scene:
     )
     vessels = [n for n in near.ids if n.startswith(VESSELS)]
     regions = resample(vertebra.regions, crop.grid).array
-    cord_name = "spinal_canal" if near.has("spinal_canal") else "spinal_cord"
-    cord = near.mask(cord_name) if near.has(cord_name) else np.zeros(crop.grid.shape, bool)
+    present = [name for name in CANALS if near.has(name)]
+    cord = near.mask(present[0]) if present else np.zeros(crop.grid.shape, bool)
     return Scene(
         ct=crop,
         start=(int(start[0]), int(start[1]), int(start[2])),
