@@ -76,8 +76,8 @@ def test_cement_beside_a_screw_is_found_and_the_screw_is_metal(site):
 def test_a_shifted_scale_changes_no_finding(site, offset_hu, share):
     """A scale that ends at 2921 or 3011 HU is clipped there; 10 % is what is asked of a part's volume.
 
-    It is asked against the scale as it was: the scan's own error is not the shift's. Shifted by 150 HU, lung
-    passes for air and fat for no soft tissue, so that fewer and other edges tell the blur: half as much again.
+    It is asked against the scale as it was: the scan's own error is not the shift's. Shifted by 150 HU,
+    lung is air and fat no soft tissue, so that fewer and other edges tell the blur: half as much again.
     """
     phantom = site.draw(RECIPE)
     plain = check_leakage(phantom.ct, site.labels, site.vertebra).parts[0].measured.ml
