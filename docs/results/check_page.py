@@ -197,11 +197,12 @@ def write_page(work: Path, out: Path, source: str, *, stale: bool = False) -> No
         f"{len(cases)} CTs at {len({c['level'] for c in cases})} levels "
         f"({', '.join(sorted({c['level'] for c in cases}, key=level_key))}; the other labelled levels are cut by the "
         "border of the scan). The same labels define the canal of the truth and of the check: their error is "
-        "not part of these figures. The baseline takes every voxel above 1000 HU near the vertebra, counts "
+        "not part of these figures. A slice at either end of a level, which holds part of its canal, counts with "
+        "the area of the canal's middle. The baseline takes every voxel above 1000 HU near the vertebra, counts "
         "voxels, and goes through the same route rules. Patient and cement are seen through one kernel, "
         f"{min(kernels):.2f} to {max(kernels):.2f} mm wide. The settings that move volumes and their intervals "
-        "(density of the cement and how it leans, clipped end slices, background, how well a density can be known, "
-        "leak.canal_found_ml) were chosen on "
+        "(density of the cement and how it leans, clipped end slices, background, how well a density and a kernel can "
+        "be known, how sharp the sharpest edges seem, leak.canal_found_ml) were chosen on "
         "other synthetic CTs of the same base image and generator; these cases have seeds of their own and were not "
         "looked at before.",
         "",

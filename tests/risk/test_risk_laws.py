@@ -153,6 +153,19 @@ def test_high_viscosity_multiplies_the_venous_risk_itself():
     assert high == pytest.approx(0.54 * low, rel=1e-12)
 
 
+def test_an_interval_has_a_width_or_is_none():
+    """A base rate that nothing moves is no more certain than one that something does."""
+    for cleft in (None, False, True):
+        for cortical in (None, False, True):
+            asked = replace(_inputs(cortical, True), intravertebral_cleft=cleft)
+            for route in route_risk(asked, FEW):
+                assert (route.low is None) == (route.high is None)
+                assert route.low is None or route.low < route.high
+    plain = route_risk(replace(_inputs(False, True), intravertebral_cleft=False), FEW)[1]
+    assert plain.probability is not None
+    assert plain.low is None
+
+
 def test_the_canal_route_never_carries_a_probability():
     canal = route_risk(replace(_inputs(True, True), posterior_wall_defect=True), FEW)[3]
     assert canal.probability is None

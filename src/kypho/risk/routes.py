@@ -28,7 +28,7 @@ class RouteRisk:
     Attributes:
         route: see `RISK_ROUTES`.
         probability: None where the evidence supports no probability for this vertebra.
-        low, high: interval, or the range of the published rates where there is no probability.
+        low, high: interval, or the range of the published rates where there is no probability; None without.
         base: the published rate started from.
         notes: what a reader must know before using the number.
         evidence: record ids.
@@ -54,13 +54,15 @@ def route_risk(inputs: RiskInputs, settings: RiskSettings | None = None) -> tupl
     """Every route, in the order of `RISK_ROUTES`."""
     settings = settings or RiskSettings()
     venous = _venous_metastasis(inputs) if inputs.population == "metastasis" else _venous(inputs, settings)
-    return (
+    routes = (
         venous,
         _intradiscal(inputs, settings),
         _paravertebral(inputs, settings),
         _canal(inputs),
         _embolism(inputs, settings),
     )
+    # A rate that no coefficient moves has no interval, and one without width would read as certainty.
+    return tuple(replace(r, low=None, high=None) if r.low == r.high else r for r in routes)
 
 
 def _cleft_route(
