@@ -218,7 +218,9 @@ def _margins(ax: Axes, needle: Needle, result: PlanResult) -> None:
     limits = [getattr(result.settings.limits, f"{n}_mm") for n in names]
     place = np.arange(len(names))[::-1]
     kept = np.asarray(values) >= np.asarray(limits) - ROUNDING_MM
-    ax.barh(place, values, color=np.where(kept, "#56B4E9", "#a4161a").tolist())
+    bars = ax.barh(place, values, color=np.where(kept, "#56B4E9", "#a4161a").tolist())
+    ax.bar_label(bars, [f"{value:.1f}" for value in values], padding=3, fontsize=8)
+    ax.margins(x=0.12)  # room for the numbers
     ax.plot(limits, place, "|", color="black", markersize=12, markeredgewidth=2, label="limit")
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_yticks(place, [n.replace("_", " ") for n in names])

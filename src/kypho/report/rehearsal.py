@@ -16,7 +16,7 @@ from kypho.cement.ensemble import CANAL_ROUTES
 from kypho.evidence import value
 from kypho.fluoroscopy import Projector
 from kypho.report.html import embed, own_and_others, render_page, save_figure
-from kypho.report.rehearsal_film import COLOURS, Studio, film_of
+from kypho.report.rehearsal_film import COLOURS, FILLING, Studio, film_of
 
 __all__ = ["render_rehearsal"]
 
@@ -62,7 +62,7 @@ def _scenario_figure(result: RehearsedCase, studios: list[Studio]) -> Figure:
         amount = np.asarray(studio.done.result.cement.array)
         _, hu, cement, canal = studio.slices(amount)[0]
         column[0].imshow(hu, cmap="gray", vmin=-150, vmax=700)
-        column[0].imshow(np.ma.masked_less(cement, 0.05), cmap="autumn_r", vmin=0, vmax=1, alpha=0.8)
+        column[0].imshow(np.ma.masked_less(cement, 0.05), cmap=FILLING, vmin=0, vmax=1, alpha=0.8)
         if 0 < canal.sum() < canal.size:
             column[0].contour(canal, levels=[0.5], colors="#4cc9f0", linewidths=0.8)
         column[0].set_title(_wrapped(f"{number + 1}: {studio.done.scenario.name}"), fontsize=9)

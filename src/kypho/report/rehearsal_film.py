@@ -7,18 +7,29 @@ import io
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from kypho.case.rehearsal.run import RehearsedCase, RehearsedScenario
 from kypho.cement.compartments import CODES, INSIDE, LEAK_REGIONS
 from kypho.cement.ensemble import CANAL_ROUTES
 from kypho.evidence import value
-from kypho.fluoroscopy import Look, Projector, field_shadow, needle_shadow, to_film, true_ap, true_lateral
+from kypho.fluoroscopy import (
+    Look,
+    Projector,
+    edge_letters,
+    field_shadow,
+    needle_shadow,
+    to_film,
+    true_ap,
+    true_lateral,
+)
 from kypho.report.rehearsal_solid import SolidView
 from kypho.space import Volume, resample
 
-__all__ = ["COLOURS", "Studio", "film_of"]
+__all__ = ["COLOURS", "FILLING", "Studio", "film_of"]
 
 CEMENT_PER_MM = (
     0.07  # numerics: contrast of barium-loaded PMMA on the drawn frame, a look and not a measurement
@@ -37,6 +48,8 @@ COLOURS = {
 }
 """Apart from each other in hue and in lightness, and from the cement's yellow."""
 CEMENT, STEEL = "#f2a541", "#8a939c"
+FILLING = "Wistia"
+"""Colours of a slice's filling, yellow to orange: red is what lies in the canal."""
 BONY = (*INSIDE, "cortex", "endplate", "posterior_elements", "cannula")
 
 
@@ -119,16 +132,19 @@ def film_of(studio: Studio) -> list[dict[str, Any]]:
     layers = []
     for ax, (name, hu, cement, canal) in zip(axes[:3], studio.slices(empty), strict=True):
         ax.imshow(hu, cmap="gray", vmin=-150, vmax=700)
-        layers.append(ax.imshow(_clear(cement), cmap="autumn_r", vmin=0, vmax=1, alpha=0.8))
+        layers.append(ax.imshow(_clear(cement), cmap=FILLING, vmin=0, vmax=1, alpha=0.8))
         if 0 < canal.sum() < canal.size:
             ax.contour(canal, levels=[0.5], colors="#4cc9f0", linewidths=0.8)
         ax.set_title(f"{name}, at {where}", fontsize=10)
+        _letters(ax, *("AP" if name == "sagittal" else "RL"))
     solid = axes[3].imshow(studio.solids(empty))
     axes[3].set_title("from behind and the left", fontsize=10)
     shadows = {}
     for ax, name in zip(axes[4:], studio.carms, strict=True):
         shadows[name] = ax.imshow(studio.film(name, empty), cmap="gray", vmin=0, vmax=1)
-        ax.set_title(f"fluoroscopy, true {name}", fontsize=10)
+        ax.set_title(f"simulated fluoroscopy, true {name}", fontsize=10)
+        edges = edge_letters(studio.carms[name])
+        _letters(ax, edges.get("left", ""), edges.get("right", ""))
     for ax in axes:
         ax.set_axis_off()
         ax.set_anchor("N")
@@ -141,7 +157,9 @@ def film_of(studio: Studio) -> list[dict[str, Any]]:
         for name, shadow in shadows.items():
             shadow.set_data(studio.film(name, amount))
         figure.suptitle(
-            f"{shot.injected_ml:.2f} mL, {shot.time_s:.0f} s after the start", fontsize=11, weight="bold"
+            f"Simulated: {shot.injected_ml:.2f} mL, {shot.time_s:.0f} s after the start",
+            fontsize=11,
+            weight="bold",
         )
         leaked = {
             route: float(np.interp(shot.injected_ml, done.result.injected_ml, curve))
@@ -158,6 +176,15 @@ def film_of(studio: Studio) -> list[dict[str, Any]]:
         # The layout is found once; it does not change with the cement.
         figure.set_layout_engine("none")
     return pictures
+
+
+def _letters(ax: Axes, left: str, right: str) -> None:
+    """The patient's directions at the left and right edge of a picture."""
+    for x, letter, side in ((0.03, left, "left"), (0.97, right, "right")):
+        text = ax.text(
+            x, 0.5, letter, transform=ax.transAxes, color="white", ha=side, va="center", fontsize=9
+        )
+        text.set_path_effects([withStroke(linewidth=2, foreground="black")])
 
 
 def _clear(cement: NDArray) -> NDArray:
