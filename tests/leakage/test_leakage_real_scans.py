@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kypho.anatomy import build_vertebra
+from kypho.case.leakage.notes import part_notes
 from kypho.leakage import check_leakage
 from kypho.phantoms.postop import Leak, PostopRecipe
 from kypho.phantoms.postop_site import synthetic_site
@@ -59,6 +60,12 @@ def test_cement_of_treated_neighbours_is_not_a_leak_of_the_level(three_treated, 
         assert not found.canal.found
         # What T9 has leaked into the canal is not T7's, and is not passed over.
         assert "canal_elsewhere" in {action.topic for action in found.actions}
+    if level == "T8":
+        # What T9 leaked has risen into T8's canal: it is shown, and named as more likely T9's.
+        assert found.canal.found
+        in_canal = [p.id for p in found.parts if p.measured.canal_ml > 0]
+        said = part_notes(found, ct, labels)
+        assert all(any("T9" in note for note in said[number]) for number in in_canal)
     if level == "T9":
         assert {p.routing.route for p in found.parts} == {"disc", "basivertebral"}
 

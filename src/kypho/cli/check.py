@@ -79,9 +79,9 @@ def check(
 ) -> None:
     """Check a post-operative CT for cement leaks.
 
-    Exit code 0: no cement in the canal. 60: cement in the canal. 61: the canal cannot be read, or the body is
-    dense but too faint for certain cement.
-    63: no cement at the level at all, which looks like a CT before the operation.
+    Exit code 0: no cement in the canal. 60: cement in the canal. 61: the canal cannot be read, a dense speck
+    lies in it or something as dense as cement in the canal of another level, or the body is dense but too
+    faint for certain cement. 63: no cement at the level at all, which looks like a CT before the operation.
     """
     from kypho.case.leakage.files import write_leakage
     from kypho.case.leakage.plan import read_planned
@@ -123,7 +123,7 @@ def _exit_code(document: LeakageDocument, *, expected: bool) -> int:
     """What the findings say to a script; 0 where there is nothing to say, `expected` is cement."""
     if document.canal.found:
         return EXIT_CANAL_LEAK
-    if not document.quality.readable:
+    if not document.quality.readable or document.canal.doubts:
         return EXIT_NOT_READABLE
     return EXIT_NO_CEMENT if expected and document.cement_ml.value == 0 else EXIT_OK
 
@@ -144,10 +144,11 @@ def _mri_line(mri: MriEntry) -> str:
 
 def _elsewhere_line(document: LeakageDocument) -> str:
     places = document.quality.dense_elsewhere
-    largest = f"{places[0].ml:.2f} mL in {_words(places[0].structure or 'nothing labelled')}"
+    said = ", ".join(f"{p.ml:.2f} mL in {_words(p.structure or 'nothing labelled')}" for p in places[:3])
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
     return (
-        f"  As dense as cement elsewhere in the scan: {len(places)}, the largest {largest} (contrast, metal, "
-        "or cement of another level or carried away)."
+        f"  As dense as cement elsewhere in the scan: {said}{more} (contrast, metal, or cement of another "
+        "level or carried away)."
     )
 
 
@@ -197,6 +198,8 @@ def _canal_line(document: LeakageDocument) -> str:
         )
     if not quality.readable:
         return "  THE CANAL CANNOT BE READ: streaks or metal; no statement on cement in it."
+    if canal.doubts:
+        return f"  DOUBTFUL: no leak into the canal is stated, but there is {'; '.join(canal.doubts)}."
     if document.cement_ml.value == 0 and not document.quality.metal_ml:
         return "  No cement at this level at all: a CT before the operation, or of another level?"
     return "  No cement found in the canal."

@@ -117,7 +117,7 @@ def imaging_from_check(result: dict[str, Any], level: str | None = None) -> dict
         result: the content of its `leakage.json`, schema ``kypho.leakage/1``.
         level: where the cement is, unless the result says so.
 
-    No cement in a canal that could not be read is unknown, not no.
+    No cement in a canal that could not be read, or that holds something doubtful, is unknown, not no.
 
     Raises:
         RecordError: another schema, or no canal in it.
@@ -130,7 +130,7 @@ def imaging_from_check(result: dict[str, Any], level: str | None = None) -> dict
     inside = {"epidural", "intradural", "both", "undetermined"}
     quality = result.get("quality")
     readable = isinstance(quality, dict) and quality.get("readable") is True
-    clear = state == "none" and readable
+    clear = state == "none" and readable and not canal.get("doubts")
     cement = "yes" if state in inside else "no" if clear else "unknown"
     percent = canal.get("max_encroachment_percent") or {}
     fields: dict[str, Any] = {

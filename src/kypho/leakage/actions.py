@@ -62,12 +62,21 @@ def actions_for(
     level: str,
     canal: CanalFinding,
     routings: Sequence[Routing],
-    doubtful_in_canal: int,
+    specks_in_canal: int,
     *,
     dense_body_ml: float = 0.0,
     canal_elsewhere_ml: float = 0.0,
 ) -> tuple[Action, ...]:
-    """Actions for the findings of one level, the most urgent first."""
+    """Actions for the findings of one level, the most urgent first.
+
+    Args:
+        level: "T7".
+        canal: the canal.
+        routings: of every part.
+        specks_in_canal: dense specks in the canal that are too small or too uncertain for a leak.
+        dense_body_ml: a dense place in the body that may be faint cement.
+        canal_elsewhere_ml: as dense as cement in the canal away from the level.
+    """
     found = _canal_actions(level, canal) if canal.found else []
     if not canal.readable:
         why = "streaks or metal hide part of the canal; absence of a leak cannot be stated"
@@ -78,8 +87,8 @@ def actions_for(
             "of such cement cannot be excluded"
         )
         found.append(Action(topic="faint_cement", urgency="soon", why=why))
-    if doubtful_in_canal:
-        many = "a dense speck" if doubtful_in_canal == 1 else f"{doubtful_in_canal} dense specks"
+    if specks_in_canal:
+        many = "a dense speck" if specks_in_canal == 1 else f"{specks_in_canal} dense specks"
         why = f"{many} in the canal: calcification or little cement"
         found.append(Action(topic="doubtful_speck", urgency="soon", why=why))
     if canal_elsewhere_ml > 0:

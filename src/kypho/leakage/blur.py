@@ -29,6 +29,7 @@ LEAST_WIDTH = 1.0  # numerics: pixels; narrower edges are cut ones
 FIRST, ALIKE = 10, 1.35  # numerics: as sharp as the tenth within noise and slant; beyond soft themselves
 SHARPEST = 8  # numerics: percentile of those alike
 KNOWN_TO = 0.06  # numerics: on synthetic scans of known kernel nine in ten readings are nearer
+COARSE, COARSE_TO = 1.3, 0.2  # numerics: pixels; a sharper kernel is read as if it were about as wide
 SHARPER = 0.94  # numerics: by this much noise of 10 to 40 HU narrows the sharpest twelfth
 REACH = 4  # pixels from an edge at which both plateaus have been reached
 
@@ -61,7 +62,8 @@ def measure_blur(ct: Volume) -> Blur:
         return Blur(fwhm_mm=value("leak.psf_fwhm_mm"), low_mm=low, high_mm=high, measured=False)
     alike = every[every < ALIKE * np.partition(every, FIRST)[FIRST]]
     fwhm = float(np.percentile(alike, SHARPEST) / SHARPER * ct.grid.spacing_mm[1])
-    return Blur(fwhm_mm=fwhm, low_mm=fwhm * (1 - KNOWN_TO), high_mm=fwhm * (1 + KNOWN_TO), measured=True)
+    down = COARSE_TO if fwhm < COARSE * ct.grid.spacing_mm[1] else KNOWN_TO
+    return Blur(fwhm_mm=fwhm, low_mm=fwhm * (1 - down), high_mm=fwhm * (1 + KNOWN_TO), measured=True)
 
 
 def _widths(slabs: NDArray) -> NDArray[np.float64]:

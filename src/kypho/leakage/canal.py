@@ -74,6 +74,7 @@ class CanalFinding:
         side: "left", "right", "midline" or "none".
         dura: epidural or intradural, with the signs.
         slices: every slice of the canal with its readings, head last.
+        crumbs: parts that lie mostly in the canal, where all of them together are too little to state a leak.
         readable: False if too many slices cannot be read to say "no leak".
     """
 
@@ -84,6 +85,7 @@ class CanalFinding:
     side: str
     dura: DuraReading
     slices: tuple[CanalSlice, ...]
+    crumbs: int
     readable: bool
 
 
@@ -108,6 +110,7 @@ def read_canal(scene: Scene, segmentation: Segmentation, measured: Measured) -> 
         side=_side(scene, parts) if found else "none",
         dura=_dura(scene, parts) if found else DuraReading(state="none", inside_share=0.0, signs=()),
         slices=tuple(rows),
+        crumbs=0 if found else sum(part.canal_ml > 0.5 * part.ml.value for part in parts),
         readable=bool(unread <= value("leak.unreadable_slices_share")),
     )
 
@@ -135,7 +138,7 @@ def _slices(scene: Scene, segmentation: Segmentation, measured: Measured) -> lis
                 encroachment_percent=Interval(
                     value=float(min(percent[0], 100)), low=float(percent[1]), high=float(min(percent[2], 100))
                 ),
-                free_diameter_mm=_free_diameter(share[k], dense[k], pixel),
+                free_diameter_mm=_free_diameter(share[k], dense[k], scene.ct.grid.spacing_mm[1:]),
                 cord_gap_mm=_cord_gap(scene, segmentation.cement, int(k), measured.canal_mm2[0, k] > 0),
                 streak_hu=streak,
                 readable=bool(streak <= value("leak.streak_hu")),
@@ -157,10 +160,10 @@ def _spread(hu: NDArray) -> float:
     return float(high - low)
 
 
-def _free_diameter(share: NDArray, dense: NDArray, pixel_mm: float) -> float:
+def _free_diameter(share: NDArray, dense: NDArray, pixels_mm: tuple[float, ...]) -> float:
     free = (share > 0.5) & ~dense
-    depth = ndimage.distance_transform_edt(np.pad(free, 1)) * pixel_mm
-    return float(max(0.0, 2 * depth.max() - pixel_mm))
+    depth = ndimage.distance_transform_edt(np.pad(free, 1), sampling=pixels_mm)
+    return float(max(0.0, 2 * depth.max() - max(pixels_mm)))
 
 
 def _cord_gap(scene: Scene, cement: NDArray, k: int, has_cement: bool) -> float | None:
@@ -169,7 +172,7 @@ def _cord_gap(scene: Scene, cement: NDArray, k: int, has_cement: bool) -> float 
     inner = cement[k] & scene.canal[k]
     if not inner.any():
         return None
-    distance = ndimage.distance_transform_edt(~scene.cord[k]) * scene.ct.grid.spacing_mm[1]
+    distance = ndimage.distance_transform_edt(~scene.cord[k], sampling=scene.ct.grid.spacing_mm[1:])
     return float(distance[inner].min())
 
 
@@ -192,7 +195,7 @@ def _place(
     if not len(points):
         return None
     world = scene.vertebra.frame.to_world(points)
-    near = np.abs(world[:, 2] - worst.z_mm) <= 0.75 * scene.ct.grid.spacing_mm[0]
+    near = np.abs(scene.ct.grid.to_index(world)[:, 0] - (worst.index - scene.start[0])) <= 0.75
     x, y, z = (world[near] if near.any() else world).mean(axis=0)
     return float(x), float(y), float(z)
 

@@ -20,7 +20,7 @@ from kypho.leakage.faint import dense_body_ml
 from kypho.leakage.inside import InsideFinding, read_inside
 from kypho.leakage.parts import Interval, MeasuredPart, measure, split
 from kypho.leakage.routes import Routing, route_of
-from kypho.leakage.scene import CANALS, Scene, axial, build_scene
+from kypho.leakage.scene import Scene, axial, build_scene
 from kypho.leakage.segment import Limits, segment
 from kypho.space import Volume
 
@@ -85,6 +85,19 @@ class Leakage:
         return np.asarray(self.cement_map.array[self.scene.place])
 
     @property
+    def canal_doubts(self) -> tuple[str, ...]:
+        """What keeps a canal without a stated leak from being called free of cement, in words."""
+        specks, away_ml = len(self.doubtful) + self.canal.crumbs, sum(p.canal_ml for p in self.elsewhere)
+        doubts = []
+        if specks:
+            doubts.append(
+                f"{specks} dense speck{'s' if specks > 1 else ''} in it, calcification or little cement"
+            )
+        if away_ml > 0:
+            doubts.append(f"{away_ml:.2f} mL as dense as cement in the canal away from {self.level}")
+        return tuple(doubts)
+
+    @property
     def cement(self) -> NDArray[np.bool_]:
         """Voxels of the scene with cement in them, blurred rim and all."""
         return np.asarray((self.numbers > 0) & (self.numbers < METAL))
@@ -139,9 +152,9 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
         parts=parts,
         canal=canal,
         actions=actions_for(
-            *(vertebra.level, canal, [p.routing for p in parts], len(doubtful)),
+            *(vertebra.level, canal, [p.routing for p in parts], len(doubtful) + canal.crumbs),
             dense_body_ml=faint_ml,
-            canal_elsewhere_ml=sum(place.ml for place in elsewhere if place.structure in CANALS),
+            canal_elsewhere_ml=sum(place.canal_ml for place in elsewhere),
         ),
         metal_ml=metal if metal > 0 else None,
         dense_body_ml=faint_ml,

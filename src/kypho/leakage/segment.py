@@ -227,7 +227,8 @@ def _fringe(scene: Scene, rest: NDArray, metal: NDArray, limits: Limits) -> NDAr
 def _of_this_vertebra(scene: Scene, dense: NDArray) -> NDArray[np.bool_]:
     """Leave out pieces far from the vertebra and those inside another bone.
 
-    Undiluted contrast in a great vein is as dense as cement, and a neighbour may have been treated too.
+    Undiluted contrast in a great vein is as dense as cement, and a neighbour may have been treated too. What
+    lies in this level's own canal stays, whatever it is joined to.
     """
     pieces, n = cc3d.connected_components(dense, connectivity=26, return_N=True)
     nearest = np.full(n + 1, -np.inf)
@@ -238,7 +239,7 @@ def _of_this_vertebra(scene: Scene, dense: NDArray) -> NDArray[np.bool_]:
     keep = (nearest > -value("leak.reach_mm")) & ((elsewhere < 0.5 * size) | (own > 0.1 * size))
     keep[0] = False
     kept = keep[pieces]
-    return np.asarray(kept & ~_of_another(scene, kept))
+    return np.asarray((kept & ~_of_another(scene, kept)) | (dense & (scene.canal_mm > 0)))
 
 
 def _of_another(scene: Scene, cement: NDArray) -> NDArray[np.bool_]:
@@ -274,7 +275,10 @@ def _specks(
     peaked = ~seeded & (outside > 0.6) & ~in_artery & (peak > bar) & cement.any()
     peaked[0] = False
     near_metal = ndimage.binary_dilation(metal, iterations=3) if metal.any() else metal
-    return cement | (peaked[pieces] & ~near_metal), (free & ~peaked)[pieces] & ~scene.vessels & ~near_metal
+    # Beside metal a bright streak is no speck; in the canal that is left open.
+    doubtful = (free & ~peaked)[pieces] & ~scene.vessels & ~near_metal
+    doubtful |= peaked[pieces] & near_metal & scene.canal
+    return cement | (peaked[pieces] & ~near_metal), doubtful
 
 
 def _threads(scene: Scene, cement: NDArray, metal: NDArray, bone: NDArray) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import fourier_gaussian, gaussian_filter
+from scipy.ndimage import binary_opening, fourier_gaussian, gaussian_filter
 
 from kypho.errors import SettingsError
 from kypho.phantoms.postop_confusers import CONFUSERS, make_confuser
@@ -28,6 +28,9 @@ HU_TOP = 3071
 
 FIELD_MM = 70.0
 """Half width of the square around the vertebra in which streaks are drawn."""
+
+WHOLE_SHARE = 0.9
+"""Of the usual area of a level's canal, from which a slice is taken to hold all of it."""
 
 MIDLINE_MM = 1.0
 """A part whose centre lies nearer to the mid-sagittal plane has no side."""
@@ -175,14 +178,15 @@ def _as_seen(base: NDArray, pixel_mm: float, recipe: PostopRecipe) -> NDArray[np
     """The patient through the scanner's kernel: variances of Gaussian blurs add up.
 
     By the Fourier transform, for a Gaussian sampled at pixels that are wider than it blurs too little. What
-    lies beyond the scanner's field has one value and no part in it: its border is cut, not seen.
+    lies beyond the scanner's field has one value, five pixels wide and more, and no part in it: its border is
+    cut, not seen.
     """
     if recipe.native_fwhm_mm is None:
         return np.asarray(base, np.float32)
     base = np.array(base, np.float32)
     more = max(recipe.scanner.fwhm_mm**2 - recipe.native_fwhm_mm**2, 0.0)
     sigma = np.sqrt(more / (8 * np.log(2))) / pixel_mm
-    inside = base > base.min()
+    inside = ~binary_opening(base == base.min(), np.ones((1, 5, 5), bool))
     for image, within in zip(base, inside, strict=True):
         weight = _blurred(within.astype(np.float32), sigma)
         image[within] = (_blurred(image * within, sigma) / np.maximum(weight, 1e-3))[within]
@@ -378,8 +382,10 @@ def _canal_truth(site: Site, block: _Block, grid: Grid) -> dict[str, Any]:
     taken = np.bincount(slices, (cement > 0).sum(axis=(1, 2)))
     whole = np.bincount(slices) == layers
     # At either end a slice holds only part of this level's canal; the rest of it is the neighbour's.
-    area = np.maximum(area, np.median(area[area > 0]))
-    percent = np.where(whole, 100 * taken / area, 0)
+    usual = np.median(area[area > 0])
+    full = np.nonzero(area >= WHOLE_SHARE * usual)[0]
+    area[: full[0]], area[full[-1] + 1 :] = usual, usual
+    percent = np.where(whole & (area > 0), 100 * taken / np.maximum(area, 1), 0)
     left = patch.points[..., 0][cement > 0].mean()
     counts = np.bincount(cement.ravel())
     return {

@@ -79,6 +79,7 @@ class CanalEntry(Part):
     state: str
     inside_dura_share: float
     signs: list[str]
+    doubts: list[str] = Field(description="what keeps a canal without a stated leak from being called free")
     free_diameter_mm: float | None
     cord_gap_mm: float | None
     slices: list[SliceEntry]
@@ -102,6 +103,7 @@ class DenseEntry(Part):
     lps_mm: Point
     from_level_mm: Point = Field(description="from the vertebra's centre: left, posterior, superior")
     ml: float
+    canal_ml: float = Field(description="of it in the canal, or beside a labelled cord")
     structure: str | None = Field(description="the labelled structure that holds most of it")
 
 
@@ -249,6 +251,7 @@ def _canal(result: LeakageResult) -> CanalEntry:
         state=canal.dura.state,
         inside_dura_share=round(canal.dura.inside_share, 3),
         signs=list(canal.dura.signs),
+        doubts=list(result.leakage.canal_doubts),
         free_diameter_mm=None if worst is None else rounded(worst.free_diameter_mm),
         cord_gap_mm=rounded(min(gaps)) if gaps else None,
         slices=[
@@ -287,7 +290,8 @@ def _quality(result: LeakageResult) -> QualityEntry:
             DenseEntry(
                 lps_mm=point(p.lps_mm, 2),
                 from_level_mm=point(frame.to_local(np.array(p.lps_mm)), 1),
-                ml=round(p.ml, 3),
+                ml=round(p.ml, 4),
+                canal_ml=round(p.canal_ml, 4),
                 structure=p.structure,
             )
             for p in found.elsewhere

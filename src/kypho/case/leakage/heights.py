@@ -135,8 +135,11 @@ def _site(
     for name, surface in (("superior", columns.top_mm), ("inferior", columns.bottom_mm)):
         points = np.stack([x[strip], y[strip], surface[strip]], axis=-1)
         hidden = _hidden(points, 1 if name == "inferior" else -1, frame, leakage)
-        if not len(points) or np.mean(hidden) > value("leak.endplate_hidden_share"):
-            reason = f"cement at {100 * np.mean(hidden):.0f} % of the {name} endplate there"
+        if not len(points):
+            reason = f"no {name} endplate there on the CT before"
+            return HeightChange(site=site, before_mm=height_mm, after_mm=None, reason=reason)
+        if np.mean(hidden) > value("leak.endplate_hidden_share"):
+            reason = f"cement or metal at {100 * np.mean(hidden):.0f} % of the {name} endplate there"
             return HeightChange(site=site, before_mm=height_mm, after_mm=None, reason=reason)
         out = 1 if name == "superior" else -1
         shift = _shift(points[~hidden], out, before, columns.frame, after, frame)

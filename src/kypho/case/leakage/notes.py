@@ -15,6 +15,8 @@ from kypho.space import Volume
 
 __all__ = ["dense_ml", "part_notes", "slice_notes"]
 
+LONG_PIXEL = 1.1  # numerics: more than rounding of a header
+
 
 def dense_ml(ct: Volume, labels: Labels, level: str) -> float:
     """Volume of a labelled level that is as dense as cement, mL."""
@@ -100,11 +102,18 @@ def _shared(part: LeakPart, above: str | None, below: str | None, treated: set[s
 
 def slice_notes(ct: Volume) -> tuple[str, ...]:
     """A warning on slices thicker than those the check was tried on."""
-    slice_mm = axial(ct).grid.spacing_mm[0]
+    slice_mm, *pixels = axial(ct).grid.spacing_mm
     limit = value("leak.thick_slice_mm")
+    notes = []
+    if max(pixels) > LONG_PIXEL * min(pixels):
+        notes.append(
+            f"axial pixels of {pixels[0]:g} x {pixels[1]:g} mm: the check was tried on square ones, and "
+            "small leaks may be missed; ask for axial slices of the same scan"
+        )
     if slice_mm <= limit:
-        return ()
+        return tuple(notes)
     return (
+        *notes,
         f"slices {slice_mm:g} mm apart: small leaks may be missed and parts may merge; the check was tried "
         f"on slices up to {limit:g} mm, so ask for thinner ones of the same scan",
     )

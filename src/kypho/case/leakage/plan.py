@@ -28,6 +28,7 @@ from kypho.space import Frame, Volume
 
 __all__ = ["PlanAgreement", "PlannedCase", "compare_plan", "read_planned"]
 
+COMPARED = ("plan.json", "rehearsal.json", "cement.nii.gz")
 LARGEST_SHARE = 1.001  # numerics: a share of a voxel, rounded when it was stored
 
 
@@ -37,7 +38,7 @@ class PlannedCase:
 
     Attributes:
         folder: its name.
-        sha256: of plan.json.
+        sha256: of the plan, the rehearsal and its cement.
         level: "T7".
         ct_sha256: of the CT that was planned on.
         frame: the vertebra's frame on that CT.
@@ -93,7 +94,7 @@ def read_planned(folder: Path, level: str) -> PlannedCase:
         axes = [frame[name] for name in ("left", "posterior", "superior")]
         case = PlannedCase(
             folder=folder.name,
-            sha256=sha256_of([folder / "plan.json"]),
+            sha256=sha256_of([folder / name for name in COMPARED if (folder / name).exists()]),
             level=planned,
             ct_sha256=str(plan["input"]["ct_sha256"]),
             frame=Frame(origin_mm=np.array(frame["origin_mm"]), rotation=_orthonormal(np.array(axes).T)),
