@@ -10,10 +10,10 @@ from scipy.spatial import cKDTree
 from kypho.anatomy import Labels
 from kypho.evidence import value
 from kypho.leakage import Leakage, LeakPart
-from kypho.leakage.scene import axial
+from kypho.leakage.scene import CANALS, axial
 from kypho.space import Volume
 
-__all__ = ["dense_ml", "part_notes", "slice_notes"]
+__all__ = ["canal_notes", "dense_ml", "part_notes", "slice_notes"]
 
 LONG_PIXEL = 1.1  # numerics: more than rounding of a header
 
@@ -97,6 +97,16 @@ def _shared(part: LeakPart, above: str | None, below: str | None, treated: set[s
         "again"
         for level in beside
         if level in treated
+    )
+
+
+def canal_notes(found: Leakage, labels: Labels) -> tuple[str, ...]:
+    """A warning where what is dense elsewhere may lie in a canal that nothing labels."""
+    if not found.elsewhere or any(labels.has(name) for name in CANALS):
+        return ()
+    return (
+        "the labels hold neither canal nor cord: whether what is dense elsewhere in the scan lies in the "
+        "canal is not told",
     )
 
 

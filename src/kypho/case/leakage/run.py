@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kypho.anatomy import Labels, Vertebra, build_vertebra
 from kypho.anatomy.rigid import Rigid, move_labels, move_vertebra
 from kypho.case.leakage.heights import Heightening, compare_heights
-from kypho.case.leakage.notes import dense_ml, part_notes, slice_notes
+from kypho.case.leakage.notes import canal_notes, dense_ml, part_notes, slice_notes
 from kypho.case.leakage.plan import PlanAgreement, PlannedCase, compare_plan
 from kypho.case.mri import MriCase, MriEntry, MriFit, fit_mri, mri_entry
 from kypho.case.steps import Stepper
@@ -107,7 +107,7 @@ def check_case(
             _require_two_images(ct, before)
             placed = _carried_over(ct, before, labels.labels, level, step)
         found = check_leakage(ct.volume, placed.labels, placed.vertebra, timer=step)
-        said = (*slice_notes(ct.volume), *placed.notes)
+        said = (*slice_notes(ct.volume), *placed.notes, *canal_notes(found, placed.labels))
         said += _on_cement(found, ct, placed.labels, expected=not expect_no_cement)
         heights = fit = None
         if before is not None:
