@@ -17,8 +17,8 @@ EXIT_REFUSED = 30
 EXIT_CANAL_LEAK = 60
 """`kypho check`: cement in the spinal canal."""
 EXIT_NOT_READABLE = 61
-"""`kypho check`: the canal cannot be read, something dense in it is doubtful, or a dense body holds no certain
-cement."""
+"""`kypho check`: the canal cannot be read, something dense in it is doubtful, or a dense body holds no
+certain cement."""
 EXIT_RED = 62
 """`kypho follow watch`: a red flag is active."""
 EXIT_NO_CEMENT = 63
