@@ -27,10 +27,12 @@ def painted(site, centre_mm, radius_mm, hu):
     """The level's CT with dense balls at LPS centres."""
     grid = site.ct.grid
     array = np.array(site.ct.array)
-    index = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), axis=-1)
-    for centre in np.atleast_2d(centre_mm):
-        off = (index - grid.to_index(centre)) * grid.spacing_mm
-        array[np.linalg.norm(off, axis=-1) < radius_mm] = hu
+    reach = np.ceil(radius_mm / np.asarray(grid.spacing_mm)).astype(int)
+    for middle in grid.to_index(np.atleast_2d(centre_mm)):
+        low = np.maximum(np.rint(middle).astype(int) - reach, 0)
+        box = tuple(slice(a, a + 2 * r + 1) for a, r in zip(low, reach, strict=True))
+        index = low + np.moveaxis(np.indices(array[box].shape), 0, -1)
+        array[box][np.linalg.norm((index - middle) * grid.spacing_mm, axis=-1) < radius_mm] = hu
     return site.ct.like(array)
 
 
