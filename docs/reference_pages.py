@@ -63,7 +63,7 @@ def _result_codes() -> Iterator[tuple[str, int, str]]:
     known = {
         "EXIT_OK": "Done; nothing to report.",
         "EXIT_UNEXPECTED": "A mistake in kypho. Set KYPHO_DEBUG=1 and report the traceback.",
-        "EXIT_INTERRUPTED": "Interrupted; nothing was written.",
+        "EXIT_INTERRUPTED": "Interrupted; no result was written. Finished members of an ensemble are kept for the next run.",
     }
     body = ast.parse(inspect.getsource(codes)).body
     for n, node in enumerate(body):

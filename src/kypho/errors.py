@@ -167,7 +167,7 @@ class LabelsNeededError(LabelsError):
 
 
 class LevelError(InputError):
-    """The asked level is not in the labels."""
+    """The asked level is not in the labels, or what was found or planned is of another level."""
 
     exit_code = 25
 

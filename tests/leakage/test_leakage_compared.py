@@ -171,7 +171,9 @@ def test_a_map_of_numbers_is_no_rehearsed_cement(tmp_path):
         read_planned(tmp_path, "T7")
     shares = Volume(array=np.full((4, 4, 4), 0.5, np.float32), grid=grid, unit="1")
     write_volume(tmp_path / "cement.nii.gz", shares)
-    assert read_planned(tmp_path, "T7").field is not None
+    planned = read_planned(tmp_path, "T7")
+    assert planned.field is not None
+    assert set(planned.sha256) == {"plan", "rehearsal", "rehearsed_cement"}
 
 
 def test_a_plan_without_needles_is_no_plan(tmp_path):

@@ -142,6 +142,21 @@ def _mri_line(mri: MriEntry) -> str:
     return f"  MR: {', '.join(said)}."
 
 
+def _compared_lines(document: LeakageDocument) -> list[str]:
+    """The operation against the plan, the rehearsal and the CT before, a line each."""
+    lines = []
+    if document.plan is not None:
+        gaps = ", ".join(f"{target.gap_mm:.1f} mm" for target in document.plan.targets) or "no cement inside"
+        field = document.plan.field
+        overlap = "" if field is None else f"; overlap with the rehearsed cement (Dice) {field.dice:.2f}"
+        lines.append(f"  Against the plan: nearest cement to each target {gaps}{overlap}.")
+    if document.heights is not None:
+        gains = {site.site: site.gain_mm for site in document.heights.sites if site.gain_mm is not None}
+        said = ", ".join(f"{name} {gain:+.1f} mm" for name, gain in gains.items()) or "not assessable"
+        lines.append(f"  Heights gained: {said} (± {document.heights.uncertainty_mm:.1f} mm).")
+    return lines
+
+
 def _elsewhere_line(document: LeakageDocument) -> str:
     places = document.quality.dense_elsewhere
     said = ", ".join(f"{p.ml:.2f} mL in {_words(p.structure or 'nothing labelled')}" for p in places[:3])
@@ -173,6 +188,7 @@ def _summary(document: LeakageDocument, folder: Path) -> str:
         lines.append(_elsewhere_line(document))
     if document.mri is not None:
         lines.append(_mri_line(document.mri))
+    lines += _compared_lines(document)
     for action in document.actions:
         lines.append(f"  {_words(action.urgency)}: {action.what} ({action.why})")
     if not document.dicom_objects:

@@ -10,7 +10,9 @@ from kypho.cli.options import AsJson
 
 __all__ = ["validate_app"]
 
-validate_app = typer.Typer(help="Hold a stage against exact solutions and published experiments.")
+validate_app = typer.Typer(
+    help="Hold a stage against exact solutions and published experiments.", no_args_is_help=True
+)
 
 
 @validate_app.callback()

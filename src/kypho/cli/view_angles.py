@@ -25,7 +25,8 @@ def view_angles(
         str | None, typer.Option("--angles", help="'LAO,CRA' in degrees; RAO and CAU negative.")
     ] = None,
     plan: Annotated[
-        Path | None, typer.Option("--plan", help="plan.json: the bull's-eye view of each needle.")
+        Path | None,
+        typer.Option("--plan", help="plan.json or its case folder: the bull's-eye view of each needle."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -96,7 +97,7 @@ def _needles(path: Path) -> list[dict[str, Any]]:
     from kypho.case.folder import read_json
     from kypho.errors import UnreadableFileError
 
-    plan = read_json(path, "give a plan.json of kypho plan")
+    plan = read_json(path / "plan.json" if path.is_dir() else path, "give a plan.json of kypho plan")
     try:
         rows = [
             _view(

@@ -139,7 +139,8 @@ def _site(
             reason = f"no {name} endplate there on the CT before"
             return HeightChange(site=site, before_mm=height_mm, after_mm=None, reason=reason)
         if np.mean(hidden) > value("leak.endplate_hidden_share"):
-            reason = f"cement or metal at {100 * np.mean(hidden):.0f} % of the {name} endplate there"
+            near, share = value("leak.endplate_contact_mm"), 100 * np.mean(hidden)
+            reason = f"cement or metal within {near:g} mm of {share:.0f} % of the {name} endplate there"
             return HeightChange(site=site, before_mm=height_mm, after_mm=None, reason=reason)
         out = 1 if name == "superior" else -1
         shift = _shift(points[~hidden], out, before, columns.frame, after, frame)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ from kypho.space import Frame, Volume
 
 __all__ = ["PlanAgreement", "PlannedCase", "compare_plan", "read_planned"]
 
-COMPARED = ("plan.json", "rehearsal.json", "cement.nii.gz")
 LARGEST_SHARE = 1.001  # numerics: a share of a voxel, rounded when it was stored
 
 
@@ -38,7 +38,7 @@ class PlannedCase:
 
     Attributes:
         folder: its name.
-        sha256: of the plan, the rehearsal and its cement.
+        sha256: of what was read, by its role in the manifest.
         level: "T7".
         ct_sha256: of the CT that was planned on.
         frame: the vertebra's frame on that CT.
@@ -48,7 +48,7 @@ class PlannedCase:
     """
 
     folder: str
-    sha256: str
+    sha256: Mapping[str, str]
     level: str
     ct_sha256: str
     frame: Frame
@@ -94,7 +94,7 @@ def read_planned(folder: Path, level: str) -> PlannedCase:
         axes = [frame[name] for name in ("left", "posterior", "superior")]
         case = PlannedCase(
             folder=folder.name,
-            sha256=sha256_of([folder / name for name in COMPARED if (folder / name).exists()]),
+            sha256={"plan": sha256_of([folder / "plan.json"])},
             level=planned,
             ct_sha256=str(plan["input"]["ct_sha256"]),
             frame=Frame(origin_mm=np.array(frame["origin_mm"]), rotation=_orthonormal(np.array(axes).T)),
@@ -119,7 +119,12 @@ def read_planned(folder: Path, level: str) -> PlannedCase:
             f"cement.nii.gz in {folder} holds no shares of cement; run kypho rehearse again"
         )
     field = Volume(array=np.asarray(stored.array, np.float32), grid=stored.grid, unit="1")
-    return PlannedCase(**{**vars(case), "rehearsal": rehearsal, "field": field})
+    digests = {
+        **case.sha256,
+        "rehearsal": sha256_of([folder / "rehearsal.json"]),
+        "rehearsed_cement": sha256_of([folder / "cement.nii.gz"]),
+    }
+    return replace(case, sha256=digests, rehearsal=rehearsal, field=field)
 
 
 def compare_plan(

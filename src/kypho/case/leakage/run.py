@@ -140,7 +140,7 @@ def check_case(
             "ct": ct.sha256,
             "labels": labels.sha256,
             **({} if before is None else {"preop": before.sha256}),
-            **({} if planned is None else {"plan": planned.sha256}),
+            **({} if planned is None else planned.sha256),
         },
         expect_no_cement=expect_no_cement,
     )
