@@ -277,3 +277,30 @@ def test_manifest_names_everything_and_nobody(tmp_path: Path) -> None:
     text = json.dumps(content, allow_nan=False)
     assert str(tmp_path) not in text
     assert os.uname().nodename not in text
+
+
+def test_files_of_an_earlier_run_that_are_not_written_again_go(tmp_path):
+    """A SEG of another scan beside a new result would be read as its own; what others wrote stays."""
+    for name in ("a.seg", "b.json", "of_another_stage.seg.txt"):
+        (tmp_path / name).write_text("old", encoding="utf-8")
+    with case_folder(tmp_path, mine=("*.seg",)) as staging:
+        (staging / "b.json").write_text("new", encoding="utf-8")
+    assert {p.name: p.read_text(encoding="utf-8") for p in tmp_path.iterdir()} == {
+        "b.json": "new",
+        "of_another_stage.seg.txt": "old",
+    }
+
+
+def test_files_that_were_to_go_stay_if_the_new_ones_cannot_come(tmp_path, monkeypatch):
+    (tmp_path / "a.seg").write_text("old", encoding="utf-8")
+    move = Path.replace
+
+    def fail(self, target):
+        if Path(target).name == "b.json":
+            raise OSError(errno.ENOSPC, "full")
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(errors.DiskFullError), case_folder(tmp_path, mine=("*.seg",)) as staging:
+        (staging / "b.json").write_text("new", encoding="utf-8")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.seg"]

@@ -45,7 +45,13 @@ def every_action():
         for route in ROUTES:
             routing = SimpleNamespace(likely=route)
             seen_as = canal(state, found=seen, readable=readable)
-            found += actions_for(level, seen_as, [routing], 1, dense_body_ml=0.5, canal_elsewhere_ml=0.1)
+            found += actions_for(
+                *(level, seen_as, [routing], 1),
+                dense_body_ml=0.5,
+                canal_elsewhere_ml=0.1,
+                canal_elsewhere_at="T9",
+                strange=("0.10 mL of metal lie in it",),
+            )
     return found
 
 

@@ -9,7 +9,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -38,10 +38,11 @@ _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(si
 
 
 @contextmanager
-def case_folder(out: Path) -> Iterator[Path]:
+def case_folder(out: Path, mine: Sequence[str] = ()) -> Iterator[Path]:
     """A staging folder whose files move into `out` when the block ends well, and vanish when it does not.
 
-    Files of the same name in `out` are replaced, other files there stay. If moving itself fails, what was
+    Files of the same name in `out` are replaced; those that match a pattern of `mine`, left by an earlier run
+    of the same stage and not written again, go; other files there stay. If moving itself fails, what was
     replaced is put back. Nothing half-written is ever in `out`. A signal that would end the process (a job
     that is cancelled, a terminal that is closed) ends it after this cleaning up.
 
@@ -61,7 +62,7 @@ def case_folder(out: Path) -> Iterator[Path]:
             with _disk(out):
                 yield staging
             with _disk(out):
-                _publish(staging, out)
+                _publish(staging, out, mine)
         except BaseException:
             _remove(staging)
             for folder in missing:
@@ -138,13 +139,18 @@ def _remove_if_empty(folder: Path) -> None:
         return
 
 
-def _publish(staging: Path, out: Path) -> None:
-    """Move every file of `staging` to its place in `out`; undo on any failure."""
+def _publish(staging: Path, out: Path, mine: Sequence[str]) -> None:
+    """Move every file of `staging` to its place in `out`, what is out of date away; undo on any failure."""
     kept = Path(tempfile.mkdtemp(prefix=".replaced-", dir=staging))
     files = sorted(p for p in staging.rglob("*") if p.is_file() and kept not in p.parents)
     moved: list[tuple[Path, Path | None]] = []
     made: list[Path] = []
+    written = {out / source.relative_to(staging) for source in files}
+    stale = [p for pattern in mine for p in sorted(out.glob(pattern)) if p.is_file() and p not in written]
     try:
+        for n, target in enumerate(stale, start=len(files)):
+            moved.append((target, kept / str(n)))
+            target.replace(kept / str(n))
         for n, source in enumerate(files):
             target = out / source.relative_to(staging)
             made += _missing_folders(target.parent)

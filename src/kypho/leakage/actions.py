@@ -66,6 +66,8 @@ def actions_for(
     *,
     dense_body_ml: float = 0.0,
     canal_elsewhere_ml: float = 0.0,
+    canal_elsewhere_at: str = "",
+    strange: Sequence[str] = (),
 ) -> tuple[Action, ...]:
     """Actions for the findings of one level, the most urgent first.
 
@@ -75,12 +77,14 @@ def actions_for(
         routings: of every part.
         specks_in_canal: dense specks in the canal that are too small or too uncertain for a leak.
         dense_body_ml: a dense place in the body that may be faint cement.
-        canal_elsewhere_ml: as dense as cement in the canal away from the level.
+        canal_elsewhere_ml, canal_elsewhere_at: as dense as cement in the canal away from the level; where.
+        strange: what else in the canal is neither tissue nor cement, in words.
     """
     found = _canal_actions(level, canal) if canal.found else []
     if not canal.readable:
         why = "streaks or metal hide part of the canal; absence of a leak cannot be stated"
         found.append(Action(topic="unreadable", urgency="soon", why=why))
+    found += [Action(topic="unreadable", urgency="soon", why=f"the canal: {what}") for what in strange]
     if dense_body_ml > 0:
         why = (
             f"dense place of {dense_body_ml:.1f} mL in the body: cement of low contrast or sclerosis; a leak "
@@ -92,7 +96,8 @@ def actions_for(
         why = f"{many} in the canal: calcification or little cement"
         found.append(Action(topic="doubtful_speck", urgency="soon", why=why))
     if canal_elsewhere_ml > 0:
-        why = f"{canal_elsewhere_ml:.2f} mL as dense as cement in the canal away from {level}"
+        why = f"{canal_elsewhere_ml:.2f} mL as dense as cement in the canal away from {level}, at "
+        why += canal_elsewhere_at
         found.append(Action(topic="canal_elsewhere", urgency="soon", why=why))
     if any(r.likely == "systemic" for r in routings):
         why = "cement in a vein away from the vertebra"
@@ -130,11 +135,13 @@ def _canal_actions(level: str, canal: CanalFinding) -> list[Action]:
     if level.startswith(("C", "T")) or level == "L1":
         share = f"; {_decompressed('thoracic')}" if level.startswith("T") else ""
         why = f"cement in the canal beside the cord, {taken}{share}"
-        urgency = "soon" if state == "epidural" else "at_once"
+        much = canal.max_encroachment_percent.value >= value("leak.canal_at_once_percent")
+        urgency = "soon" if state == "epidural" and not much else "at_once"
         found.append(Action(topic="canal_cord", urgency=urgency, why=why))
     else:
         why = f"cement in the canal below the cord, {taken}; {_decompressed('lumbar')}"
-        found.append(Action(topic="canal_lumbar", urgency="soon", why=why))
+        much = canal.max_encroachment_percent.value >= value("leak.canal_at_once_percent")
+        found.append(Action(topic="canal_lumbar", urgency="at_once" if much else "soon", why=why))
     return found
 
 

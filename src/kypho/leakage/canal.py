@@ -19,6 +19,9 @@ __all__ = ["CanalFinding", "CanalSlice", "DuraReading", "read_canal"]
 
 SMALL_CANAL_MM2 = 40.0  # numerics: a smaller cut is the rim of the canal's mask, not a cross-section
 SIDE_MM = 1.0  # numerics: as for parts
+FEW = 15  # numerics: voxels; fewer tell neither spread nor kind
+NO_NOISE_HU = 2.0  # numerics: a rounded constant
+OWN_SHARE = 0.5  # of the cement; beyond the level's own canal its wall, and so the dura, is not modelled
 WALL_MM = 0.9  # numerics: nearer than a voxel and a half counts as touching the wall
 
 
@@ -34,7 +37,8 @@ class CanalSlice:
         free_diameter_mm: diameter of the largest circle left.
         cord_gap_mm: distance from cement to the cord's label; None without cement or label.
         streak_hu: spread of HU in the canal away from cement, 5th to 95th percentile.
-        readable: False where streaks or metal hide the canal.
+        tissue: False where what lies in the canal away from cement is no cord, fluid and fat, or no image.
+        readable: False where streaks or metal hide the canal, or no tissue is seen in it.
     """
 
     index: int
@@ -44,6 +48,7 @@ class CanalSlice:
     free_diameter_mm: float
     cord_gap_mm: float | None
     streak_hu: float
+    tissue: bool
     readable: bool
 
 
@@ -75,6 +80,7 @@ class CanalFinding:
         dura: epidural or intradural, with the signs.
         slices: every slice of the canal with its readings, head last.
         crumbs: parts that lie mostly in the canal, where all of them together are too little to state a leak.
+        metal_mm3: metal in the canal, beyond its blooming.
         readable: False if too many slices cannot be read to say "no leak".
     """
 
@@ -86,7 +92,20 @@ class CanalFinding:
     dura: DuraReading
     slices: tuple[CanalSlice, ...]
     crumbs: int
+    metal_mm3: float
     readable: bool
+
+    @property
+    def strange(self) -> tuple[str, ...]:
+        """What in the canal is neither its tissue nor cement, in words."""
+        blank = sum(not row.tissue for row in self.slices)
+        said = []
+        if blank:
+            slices = "slice" if blank == 1 else "slices"
+            said.append(f"no tissue is seen in it in {blank} {slices} (air, contrast, no image)")
+        if self.metal_mm3 >= value("leak.canal_metal_mm3"):
+            said.append(f"{self.metal_mm3 / 1000:.2f} mL of metal lie in it")
+        return tuple(said)
 
 
 def read_canal(scene: Scene, segmentation: Segmentation, measured: Measured) -> CanalFinding:
@@ -110,6 +129,9 @@ def read_canal(scene: Scene, segmentation: Segmentation, measured: Measured) -> 
         side=_side(scene, parts) if found else "none",
         dura=_dura(scene, parts) if found else DuraReading(state="none", inside_share=0.0, signs=()),
         slices=tuple(rows),
+        metal_mm3=float(
+            np.count_nonzero(segmentation.metal & (scene.canal_mm > 1)) * scene.ct.grid.voxel_mm3
+        ),
         crumbs=0 if found else sum(part.canal_ml > 0.5 * part.ml.value for part in parts),
         readable=bool(unread <= value("leak.unreadable_slices_share")),
     )
@@ -129,7 +151,7 @@ def _slices(scene: Scene, segmentation: Segmentation, measured: Measured) -> lis
         if not level[k] and measured.canal_mm2[0, k] == 0:
             continue
         percent = 100 * measured.canal_mm2[:, k] / area[k]
-        streak = _spread(scene.ct.array[k][clear[k]])
+        streak, tissue = _spread(scene.ct.array[k][clear[k]]), _is_tissue(scene.ct.array[k][clear[k]])
         rows.append(
             CanalSlice(
                 index=k + scene.start[0],
@@ -141,7 +163,8 @@ def _slices(scene: Scene, segmentation: Segmentation, measured: Measured) -> lis
                 free_diameter_mm=_free_diameter(share[k], dense[k], scene.ct.grid.spacing_mm[1:]),
                 cord_gap_mm=_cord_gap(scene, segmentation.cement, int(k), measured.canal_mm2[0, k] > 0),
                 streak_hu=streak,
-                readable=bool(streak <= value("leak.streak_hu")),
+                tissue=tissue,
+                readable=bool(streak <= value("leak.streak_hu")) and tissue,
             )
         )
     return rows
@@ -153,8 +176,19 @@ def _z_mm(scene: Scene, k: int, share: NDArray) -> float:
     return float(scene.ct.grid.to_world([k, j, i])[2])
 
 
+def _is_tissue(hu: NDArray) -> bool:
+    """Whether HU of the canal are those of its contents; where too few are seen nothing speaks against it.
+
+    A scanner's image has noise: a canal of one value is painted over, or padding.
+    """
+    if len(hu) < FEW:
+        return True
+    low, high = interval("leak.canal_tissue_hu")
+    return bool(low <= np.median(hu) <= high and np.ptp(hu) > NO_NOISE_HU)
+
+
 def _spread(hu: NDArray) -> float:
-    if len(hu) < 15:
+    if len(hu) < FEW:
         return float("inf")
     low, high = np.percentile(hu, [5, 95])
     return float(high - low)
@@ -238,7 +272,11 @@ def _of_part(scene: Scene, parts: Sequence[MeasuredPart]) -> DuraReading:
     points = np.vstack([_canal_points(scene, part) for part in parts])
     if not len(points):
         return DuraReading(state="undetermined", inside_share=0.0, signs=("too little cement to tell",))
-    depth = sample_at(scene.vertebra.canal_mm, scene.vertebra.frame.to_world(points), outside=0.0)
+    depth = sample_at(scene.vertebra.canal_mm, scene.vertebra.frame.to_world(points), outside=-20.0)
+    if np.mean(depth > 0) < OWN_SHARE:
+        sign = "lies mostly beyond this level's own arch, where no wall of the canal is modelled"
+        return DuraReading(state="undetermined", inside_share=0.0, signs=(sign,))
+    depth = depth[depth > 0]
     gap = value("leak.dura_gap_mm")
     share = float(np.mean(depth > gap))
     share_if_thick = float(np.mean(depth > interval("leak.dura_gap_mm")[1]))
@@ -265,7 +303,8 @@ def _of_part(scene: Scene, parts: Sequence[MeasuredPart]) -> DuraReading:
 def _state(share: float, share_if_thick: float, rooted: float) -> str:
     """Deep and floating is intradural; shallow, or rooted at the wall and growing inwards, epidural."""
     floats, roots = interval("leak.rooted_share")
-    if share < value("leak.epidural_share") or rooted > roots:
+    deep = share > value("leak.intradural_share")
+    if share < value("leak.epidural_share") or (rooted > roots and not deep):
         return "epidural"
     if share > value("leak.intradural_share") and rooted < roots and share_if_thick > 0:
         return "intradural" if rooted < floats or share_if_thick > 0.5 else "undetermined"

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from kypho.anatomy import Labels, Vertebra
 from kypho.errors import InputError
+from kypho.evidence import value
 from kypho.leakage.actions import Action, actions_for
 from kypho.leakage.blur import Blur, measure_blur
 from kypho.leakage.canal import CanalFinding, read_canal
-from kypho.leakage.elsewhere import DensePlace, dense_elsewhere
+from kypho.leakage.elsewhere import DensePlace, canal_levels, dense_elsewhere
 from kypho.leakage.faint import dense_body_ml
 from kypho.leakage.inside import InsideFinding, read_inside
 from kypho.leakage.parts import Interval, MeasuredPart, measure, split
@@ -28,6 +29,8 @@ __all__ = ["METAL", "LeakPart", "Leakage", "check_leakage"]
 
 METAL = 100
 """Number of metal in the cement map; parts of the cement have smaller ones."""
+
+WINDOWED = 1e-4  # numerics: share of the voxels; without a window the densest value stands in a few
 
 Timer = Callable[[str], AbstractContextManager[None]]
 
@@ -94,8 +97,10 @@ class Leakage:
                 f"{specks} dense speck{'s' if specks > 1 else ''} in it, calcification or little cement"
             )
         if away_ml > 0:
-            doubts.append(f"{away_ml:.2f} mL as dense as cement in the canal away from {self.level}")
-        return tuple(doubts)
+            doubts.append(
+                f"{away_ml:.2f} mL as dense as cement in the canal at {canal_levels(self.elsewhere)}"
+            )
+        return (*doubts, *self.canal.strange)
 
     @property
     def cement(self) -> NDArray[np.bool_]:
@@ -113,12 +118,13 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
         timer: context manager per named step, for progress and times.
 
     Raises:
-        InputError: not an image in HU.
+        InputError: not an image in HU, or one whose scale ends below any cement.
         GridMismatchError: CT and labels lie on different grids.
     """
     step = timer or (lambda _: nullcontext())
     if ct.unit != "HU":
         raise InputError(f"the CT has unit {ct.unit!r}; give an image in HU")
+    _require_no_window(ct)
     labels.volume.grid.require_match(ct.grid, "the label image")
     if axial(ct) is not ct:
         ct, labels = axial(ct), replace(labels, volume=axial(labels.volume))
@@ -155,6 +161,8 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
             *(vertebra.level, canal, [p.routing for p in parts], len(doubtful) + canal.crumbs),
             dense_body_ml=faint_ml,
             canal_elsewhere_ml=sum(place.canal_ml for place in elsewhere),
+            canal_elsewhere_at=canal_levels(elsewhere),
+            strange=canal.strange,
         ),
         metal_ml=metal if metal > 0 else None,
         dense_body_ml=faint_ml,
@@ -164,6 +172,17 @@ def check_leakage(ct: Volume, labels: Labels, vertebra: Vertebra, *, timer: Time
         blur=blur,
         cement_map=_map(ct, scene, split(scene, found.cement), found.metal),
         scene=scene,
+    )
+
+
+def _require_no_window(ct: Volume) -> None:
+    """Raise InputError if the scale ends below any cement: the image was exported with a window."""
+    top = float(ct.array.max())
+    if top >= value("leak.grow_bone_hu") or np.count_nonzero(ct.array == top) < WINDOWED * ct.array.size:
+        return
+    raise InputError(
+        f"the CT ends at {top:.0f} HU, below the density of cement, and {WINDOWED:.2%} of it or more lie there: "
+        "it was exported with a window; export it with its full range"
     )
 
 

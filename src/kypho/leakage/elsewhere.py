@@ -3,6 +3,7 @@ cement that the blood has carried away."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cc3d
@@ -14,7 +15,7 @@ from kypho.evidence import value
 from kypho.leakage.scene import CANALS, Scene
 from kypho.space import Volume
 
-__all__ = ["DensePlace", "dense_elsewhere"]
+__all__ = ["DensePlace", "canal_levels", "dense_elsewhere"]
 
 BESIDE_CORD_MM = 3.0  # numerics: a cord's label leaves out the fluid and fat around it
 FIRST = ("heart", "pulmonary", "lung", "vena_cava", "aorta", "atri")
@@ -29,12 +30,14 @@ class DensePlace:
         lps_mm: its centre.
         ml: volume of its voxels.
         canal_ml: of those that lie in the canal, or within `BESIDE_CORD_MM` of the label of a cord.
+        level: of what lies in the canal, the labelled level nearest to it; None for the rest.
         structure: the labelled structure that holds most of what is labelled of it; None without one.
     """
 
     lps_mm: tuple[float, float, float]
     ml: float
     canal_ml: float
+    level: str | None
     structure: str | None
 
 
@@ -70,12 +73,20 @@ def dense_elsewhere(
             lps_mm=(float(centres[n][0]), float(centres[n][1]), float(centres[n][2])),
             ml=float(ml[n]),
             canal_ml=float(canal_ml[n]),
+            level=_nearest(labels, centres[n]) if canal_ml[n] > 0 else None,
             structure=names.get(n),
         )
         for n in map(int, np.nonzero((ml >= value("leak.speck_mm3") / 1000) | (canal_ml > 0))[0])
         if canal_ml[n] > 0 or names.get(n) not in LEVELS or ml[n] >= value("leak.other_level_ml")
     ]
     return tuple(sorted(places, key=_order))
+
+
+def canal_levels(places: Sequence[DensePlace]) -> str:
+    """The levels at which something dense lies in the canal, in words."""
+    return ", ".join(
+        dict.fromkeys(place.level or "no labelled level" for place in places if place.canal_ml > 0)
+    )
 
 
 def _voxels(
@@ -118,6 +129,13 @@ def _structures(labels: Labels, where: NDArray[np.int_], numbers: NDArray) -> di
         if int(pairs[1, n]) in names:
             found[int(pairs[0, n])] = names[int(pairs[1, n])]
     return found
+
+
+def _nearest(labels: Labels, centre_mm: NDArray[np.float64]) -> str | None:
+    """The level whose label's centre is nearest."""
+    levels = labels.levels()
+    away = [float(np.linalg.norm(labels.centre_mm(name) - centre_mm)) for name in levels]
+    return levels[int(np.argmin(away))] if levels else None
 
 
 def _order(place: DensePlace) -> tuple[bool, bool, float]:

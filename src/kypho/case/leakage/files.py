@@ -16,6 +16,9 @@ from kypho.space import resample
 
 __all__ = ["write_leakage"]
 
+OPTIONAL = ("cement.seg.dcm", "leakage.sr.dcm", "figures/leakage_*.png")
+"""Files that not every check writes: those of an earlier check must not stay beside a new result."""
+
 
 def write_leakage(
     result: LeakageResult,
@@ -35,7 +38,7 @@ def write_leakage(
         OutputError: the folder cannot be written.
     """
     beside = mri_hashes(result.mri_fit.case if result.mri_fit else None)
-    with case_folder(out) as staging:
+    with case_folder(out, mine=OPTIONAL) as staging:
         document = leakage_document(result, timings_s)
         with step("report"):
             render(result, document, staging)

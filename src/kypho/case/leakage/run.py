@@ -113,6 +113,7 @@ def check_case(
         if before is not None:
             if found.cement_ml.value == 0:
                 _require_right_order(before, labels.labels, level)
+            said += _on_before(before, labels.labels, level)
             with step("heights"):
                 heights = compare_heights(
                     before.volume, labels.labels, placed.frame_labelled, ct.volume, found
@@ -220,6 +221,16 @@ def _require_two_images(ct: CtInput, before: CtInput) -> None:
         )
 
 
+def _on_before(before: CtInput, labels: Labels, level: str) -> tuple[str, ...]:
+    """The note on a CT before the operation that shows cement at the level already."""
+    if dense_ml(before.volume, labels, level) <= value("leak.other_level_ml"):
+        return ()
+    return (
+        f"the CT given as --preop holds cement at {level} already: a second operation, a CT from during it, "
+        "or two scans in the wrong order",
+    )
+
+
 def _require_right_order(before: CtInput, labels: Labels, level: str) -> None:
     """Raise InputError if the CT before the operation holds the cement."""
     if dense_ml(before.volume, labels, level) > value("leak.other_level_ml"):
@@ -259,5 +270,6 @@ def _require_no_other_level(ct: CtInput, labels: Labels, level: str) -> None:
     others = [name for name in labels.levels() if name != level and dense_ml(ct.volume, labels, name) > limit]
     if others:
         raise LevelError(
-            f"no cement inside {level}, but in {', '.join(others)}; choose with --level {others[0]}"
+            f"no cement inside {level}, but in {', '.join(others)}; choose with --level {others[0]}, or read "
+            f"{level} as it is with --expect-no-cement"
         )
