@@ -181,8 +181,8 @@ def _require_no_window(ct: Volume) -> None:
     if top >= value("leak.grow_bone_hu") or np.count_nonzero(ct.array == top) < WINDOWED * ct.array.size:
         return
     raise InputError(
-        f"the CT ends at {top:.0f} HU, below the density of cement, and {WINDOWED:.2%} of it or more lie there: "
-        "it was exported with a window; export it with its full range"
+        f"the CT ends at {top:.0f} HU, below the density of cement, and {WINDOWED:.2%} of it or more lie "
+        "there: it was exported with a window; export it with its full range"
     )
 
 
