@@ -203,8 +203,9 @@ def write_page(work: Path, out: Path, source: str, *, stale: bool = False) -> No
         f"{min(kernels):.2f} to {max(kernels):.2f} mm wide. The settings that move volumes and their intervals "
         "(density of the cement and how it leans, clipped end slices, background, how well a density and a kernel can "
         "be known, how sharp the sharpest edges seem, leak.canal_found_ml) were chosen on "
-        "other synthetic CTs of the same base image and generator; these cases have seeds of their own and were not "
-        "looked at before.",
+        "other synthetic CTs of the same base image and generator. These cases have seeds of their own; they were run "
+        "once before, and since then only what keeps a canal from being called free, the urgency of actions and the "
+        "dura of cement beyond the level have been changed.",
         "",
         HEADER,
     ]

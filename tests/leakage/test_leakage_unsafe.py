@@ -1,4 +1,4 @@
-"""Canals that must not be called free: painted over, filled, crossed by metal; and cement that must be urgent."""
+"""Canals that must not be called free: painted over, filled, crossed by metal; cement that must be urgent."""
 
 from __future__ import annotations
 
