@@ -114,13 +114,13 @@ def test_a_missing_level_and_a_missing_canal_are_named(chest, scanned):
 
 @pytest.mark.parametrize(("compression", "narrowing"), [(0.0, 0.0), (0.25, 0.15), (0.4, 0.3), (0.6, 0.4)])
 def test_compression_of_cord_and_canal_is_measured(chest, scanned, compression, narrowing):
-    """Within 5 points: half a 0.6 mm pixel is 4.5 % of the cord's 6.7 mm and 2.3 % of the canal's 13 mm."""
+    """Within 5 points: half a 0.6 mm pixel is 4.5 % of the cord, at both walls of the canal about as much."""
     _, _, vertebra = chest
     phantom = scanned(replace(TALL, compression=compression, narrowing=narrowing))
     profile = profile_of(phantom, vertebra)
     place = beside(vertebra, phantom.motion)
     assert profile.narrowest("cord", place, 20.0).percent == pytest.approx(100 * compression, abs=5.0)
-    assert profile.narrowest("canal", place, 20.0).percent == pytest.approx(100 * narrowing, abs=3.0)
+    assert profile.narrowest("canal", place, 20.0).percent == pytest.approx(100 * narrowing, abs=5.0)
 
 
 def test_measures_do_not_depend_on_how_the_patient_lies(chest, scanned):

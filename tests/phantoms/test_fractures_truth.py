@@ -10,8 +10,9 @@ import pytest
 from kypho.anatomy import build_vertebra
 from kypho.formats import read_ct, read_labels
 from kypho.phantoms.fractures import Collapse, FractureSpec, Retropulsion, WallDefect
-from kypho.phantoms.fractures.truth import truth_of, wall_area_mm2, wall_push_mm
+from kypho.phantoms.fractures.truth import body_edges_mm, truth_of, wall_area_mm2, wall_push_mm
 from kypho.phantoms.fractures.warp import body_shape
+from kypho.space import sample_at
 
 SAMPLE = files("kypho.formats") / "sample"
 
@@ -64,3 +65,12 @@ def test_a_wall_that_is_not_pushed_has_no_retropulsion(t7):
     assert truth_of(t7, body_shape(t7), FractureSpec(), 1.0, {})["retropulsion_mm"] == 0.0
     nothing = wall_push_mm(t7, body_shape(t7), Retropulsion(depth_mm=1e-6))
     assert nothing == pytest.approx(0.0, abs=1e-5)
+
+
+def test_heights_are_told_at_the_edges_of_the_bone(t7):
+    front, back = body_edges_mm(t7, body_shape(t7))
+    shape = body_shape(t7)
+    middle = float(shape.bottom_mm(shape.middle_y_mm) + shape.top_mm(shape.middle_y_mm)) / 2
+    at = np.array([[shape.middle_x_mm, y, middle] for y in (front, back)])
+    # The edge is a median over the waist of a curved wall, read along rays of 0.4 mm: within a voxel of it.
+    assert np.abs(sample_at(t7.bone_mm, t7.frame.to_world(at))).max() < 0.8

@@ -11,8 +11,9 @@ from scipy.optimize import minimize
 from kypho.errors import LevelIncompleteError
 from kypho.space import Frame, Grid, Volume, unit
 
-__all__ = ["first_frame", "frame_from", "local_grid", "mid_sagittal"]
+__all__ = ["deepest", "first_frame", "frame_from", "local_grid", "mid_sagittal"]
 
+DEEPEST = 0.75  # share of the largest depth
 LEAN_DEG = 60.0  # numerics: beyond it head and foot of a lone vertebra are too near to each other
 TILT_DEG, LOOK_DEG = 70.0, 10.0  # numerics: directions looked along, beyond LEAN_DEG and as finely
 SHADOW_MM = 2.0  # numerics: pixel of the shadow, an eighth of a canal
@@ -28,31 +29,52 @@ def frame_from(origin_mm: NDArray, superior: NDArray, posterior: NDArray) -> Fra
     return Frame(origin_mm=origin_mm, rotation=np.column_stack([np.cross(back, up), back, up]))
 
 
-def first_frame(mask: NDArray[np.bool_], grid: Grid, cord_mm: NDArray, axis_hint: NDArray | None) -> Frame:
+def deepest(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
+    """LPS place where a vertebra's mask is deepest: the middle of its body, unless that has collapsed."""
+    points, depths = _depths(mask, grid)
+    return _deepest(points, depths)
+
+
+def first_frame(
+    mask: NDArray[np.bool_],
+    grid: Grid,
+    cord_mm: NDArray,
+    axis_hint: NDArray | None,
+    back_hint: NDArray | None = None,
+) -> Frame:
     """A rough frame from the vertebra's mask and its cord.
 
-    The body is where the mask is deepest; the cord lies behind it and runs along the superior axis. Without
-    cord and neighbours the axis is that of the hole in the vertebra's ring.
+    The body is where the mask is deepest; the cord lies behind it and runs along the superior axis. A
+    collapsed body may be less deep than an articular process, and deepest far to one side: the neighbours
+    say which way is back, and the body is sought in front of the cord. Without cord and neighbours the axis
+    is that of the hole in the vertebra's ring.
 
     Args:
         mask: vertebra mask ``[k, j, i]`` on `grid`.
         grid: cropped CT grid.
         cord_mm: LPS points (n, 3) of the cord label near the vertebra; may be empty.
         axis_hint: direction towards the head from the neighbouring vertebrae; None if there are none.
+        back_hint: direction from the neighbours' bodies to the cord beside them; None if there are none.
 
     Raises:
         LevelIncompleteError: neither cord nor neighbours, and it leans too far to tell head from foot.
     """
-    depth = edt.edt(np.ascontiguousarray(mask).view(np.uint8), anisotropy=grid.spacing_mm, parallel=1)
-    deepest = np.argwhere(depth > 0.75 * depth.max())
-    body = grid.to_world(deepest).mean(axis=0)
+    points, depths = _depths(mask, grid)
+    body = _deepest(points, depths)
     superior = np.array([0.0, 0.0, 1.0]) if axis_hint is None else axis_hint
     if len(cord_mm) > 10:
         middle = cord_mm.mean(axis=0)
         spread = np.linalg.svd(cord_mm - middle, full_matrices=False)[2][0]
         if axis_hint is None and abs(spread[2]) > 0.5:
             superior = spread * np.sign(spread[2])
-        return frame_from(body, superior, middle - body)
+        if back_hint is None:
+            return frame_from(body, superior, middle - body)
+        hinted = frame_from(middle, superior, back_hint)
+        local = hinted.to_local(points)
+        ahead = local[:, 1] < 0
+        _, back, up = _deepest(local[ahead], depths[ahead]) if ahead.any() else hinted.to_local(body)
+        # The plane through the cord is surer than the deepest place of a body that is thin in its middle.
+        return frame_from(hinted.to_world([0.0, back, up]), superior, back_hint)
     ring = _ring(grid.to_world(np.argwhere(mask))) if axis_hint is None else None
     if ring is not None:
         superior, middle = ring
@@ -63,6 +85,17 @@ def first_frame(mask: NDArray[np.bool_], grid: Grid, cord_mm: NDArray, axis_hint
             )
         return frame_from(body, superior, middle - body)
     return frame_from(body, superior, grid.to_world(np.argwhere(mask)).mean(axis=0) - body)
+
+
+def _depths(mask: NDArray[np.bool_], grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """LPS points (n, 3) of a mask's voxels, and how deep in it they lie."""
+    depth = edt.edt(np.ascontiguousarray(mask).view(np.uint8), anisotropy=grid.spacing_mm, parallel=1)
+    return grid.to_world(np.argwhere(mask)), depth[mask]
+
+
+def _deepest(points: NDArray[np.float64], depths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of the points that lie deepest."""
+    return np.asarray(points[depths > DEEPEST * depths.max()].mean(axis=0))
 
 
 def _ring(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -138,7 +171,7 @@ def mid_sagittal(distance: Volume, frame: Frame) -> Frame:
     their mirror images, over the yaw angle and the lateral offset.
 
     Args:
-        distance: signed distance of the vertebra on a local grid of `frame`.
+        distance: signed distance of the vertebra, on a grid of any orientation.
         frame: the frame so far.
     """
     step = max(1, round(1.5 / distance.grid.spacing_mm[0]))
@@ -146,14 +179,12 @@ def mid_sagittal(distance: Volume, frame: Frame) -> Frame:
     where = np.argwhere(coarse > -SYMMETRY_REACH_MM)
     points = frame.to_local(distance.grid.to_world(where * step))
     values = coarse[tuple(where.T)]
-    first = frame.to_local(distance.grid.origin_mm)
-    pitch = distance.grid.spacing_mm[0]
 
     def cost(parameters: NDArray) -> float:
         yaw, offset = parameters
         normal = np.array([np.cos(yaw), np.sin(yaw), 0.0])
         mirrored = points - 2 * (points @ normal - offset)[:, None] * normal
-        index = ((mirrored - first) / pitch).T[::-1]
+        index = distance.grid.to_index(frame.to_world(mirrored)).T
         other = map_coordinates(distance.array, index, order=1, mode="nearest")
         return float(np.mean((values - np.clip(other, -SYMMETRY_REACH_MM, SYMMETRY_REACH_MM)) ** 2))
 

@@ -32,7 +32,7 @@ from kypho.space import Volume
 __all__ = ["Assessment", "assess_level"]
 
 LEAST_WIDTH = 0.65  # a fracture does not narrow a body; levels next to each other differ by far less
-LEAST_AGREEMENT = 0.5  # cosine of 60 degrees, more than any kyphosis turns one level against the next
+LEAST_AGREEMENT = np.cos(np.deg2rad(40.0))  # a wedge turns a body by 20 degrees, a kyphosis by less
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

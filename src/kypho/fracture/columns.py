@@ -37,6 +37,9 @@ WALL_HALF_MM = 8.0  # numerics: half width of the wall in front of a canal, well
 RIM_MM = 4.0  # numerics: depth of the rim in front of the wall over which the wall's height is read
 CORE_SHARE = 0.85  # share of the footprint's half axes over which an endplate is one plane; the rim has lips
 WALL_SHARE = 0.4  # share of the height, up and down from the middle, in which the wall is one line
+OWN_WEDGE_DEG = (
+    4.0  # numerics: between the endplates of an unbroken body, its own wedge and the label's error
+)
 STANDING = 0.25  # share of the wall that a fragment leaves in its place
 LEVELLINGS = 3  # numerics: by then a frame turns by less than a tenth of a degree
 
@@ -99,19 +102,19 @@ class Columns:
         return np.asarray((x / self.half_width_mm) ** 2 + along**2 <= share**2)
 
 
-def rough_frame(labels: Labels, level: str, hint: NDArray) -> Frame:
+def rough_frame(labels: Labels, level: str, beside: Frame) -> Frame:
     """A frame for a level without a vertebra model, good enough to start `level_columns` from.
 
     Args:
         labels: the labels.
         level: the level.
-        hint: direction towards the head.
+        beside: frame of a level near it.
     """
     box = labels.box(level, MARGIN_MM)
     grid = labels.volume.grid.crop([part.start for part in box], [part.stop for part in box])
     canal = [name for name in ("spinal_canal", "spinal_cord") if labels.has(name)]
     points = grid.to_world(np.argwhere(labels.part(canal[0], box))) if canal else np.zeros((0, 3))
-    return first_frame(labels.part(level, box), grid, points, hint)
+    return first_frame(labels.part(level, box), grid, points, beside.superior, beside.posterior)
 
 
 def level_columns(labels: Labels, level: str, frame: Frame) -> Columns:
@@ -140,12 +143,16 @@ def _levelled(columns: Columns, bone: NDArray, axes: list[NDArray]) -> Frame:
     """The frame turned so that its superior axis is parallel to the posterior wall.
 
     The axis stays between the normals of the two endplates: the wall says which of them has tipped, and
-    its own natural lean, or a fragment pushed out of it, cannot turn the columns of an upright body.
+    its own natural lean, or a fragment pushed out of it, cannot turn the columns of an upright body. Within
+    the wedge of an unbroken body the wall has no say, from twice that on all of it: read from a coarse label
+    it leans by chance.
     """
     top, bottom = columns.plane(True), columns.plane(False)
     normals = [np.array([-b, -c, 1.0]) / np.hypot(1, np.hypot(b, c)) for _, b, c in (top, bottom)]
     middle = normals[0] + normals[1]
-    half = abs(np.arctan(top[2]) - np.arctan(bottom[2])) / 2
+    wedge = abs(np.arctan(top[2]) - np.arctan(bottom[2]))
+    say = np.clip(np.rad2deg(wedge) / OWN_WEDGE_DEG - 1, 0, 1)
+    half = say * wedge / 2
     upright = np.arctan2(middle[1], middle[2])
     lean = upright + np.clip(_wall_lean(columns, bone, axes) - upright, -half, half)
     y = (columns.front_mm + columns.back_mm) / 2

@@ -17,8 +17,8 @@ DEPTHS = (0.05, 0.5, 0.95)  # share of the depth at which anterior, middle and p
 SIDE = 0.7  # share of the half width at which the heights of the sides are read
 STRIP = 0.25  # share of the half width over which the profile along the depth is taken
 BELT = 0.15  # share of the depth, to either side of the middle, over which that across is taken
-LIP_MM = 1.5  # numerics: a rim stands out less than this beyond a parabola through its endplate, a lip more
-ROUGH_MM = 1.0  # numerics: the staircase of thick slices about a smooth endplate
+LIP_MM = 1.0  # numerics: a rim stands out less than this beyond a parabola through its endplate, a lip more
+ROUGH_MM = 2.0  # numerics: the staircase of thick slices about a smooth endplate
 
 
 @dataclass(frozen=True, kw_only=True)

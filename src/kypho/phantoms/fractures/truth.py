@@ -13,13 +13,16 @@ from kypho.phantoms.fractures.spec import FractureSpec, Retropulsion, WallDefect
 from kypho.phantoms.fractures.warp import BodyShape, remaining_height, retropulsion_source
 from kypho.space import sample_at
 
-__all__ = ["truth_of", "wall_area_mm2", "wall_push_mm"]
+__all__ = ["body_edges_mm", "truth_of", "wall_area_mm2", "wall_push_mm"]
 
 TRUTH_SCHEMA = "kypho.virtual_fracture/1"
 SYNTHETIC = "SYNTHETIC: a virtual fracture on a real CT; no patient has this spine"
 
 EDGE_FRACTION = 0.05
-"""The anterior and posterior heights are told this far from the edge, in fractions of the depth."""
+"""The anterior and posterior heights are told this far from the bone's edge, in fractions of the depth."""
+
+EDGE_MM = 3.0
+"""The edges are those of the bone within this distance of the midline and of mid height."""
 
 LEAST_HEIGHT_MM = 7.0
 """Bodies of adults are hardly ever lower than this; below it parts of the model may not be found."""
@@ -43,11 +46,11 @@ def truth_of(
     disc under which there was wall to open (not disc space, not pedicle), both after the collapse. The
     retropulsion is the greatest way that a point of the wall itself was pushed.
     """
-    depth = shape.back_mm - shape.front_mm
+    front, back = body_edges_mm(vertebra, shape)
     sites = {
-        "anterior": shape.front_mm + EDGE_FRACTION * depth,
-        "middle": shape.middle_y_mm,
-        "posterior": shape.back_mm - EDGE_FRACTION * depth,
+        "anterior": front + EDGE_FRACTION * (back - front),
+        "middle": (front + back) / 2,
+        "posterior": back - EDGE_FRACTION * (back - front),
     }
     middle = np.array(shape.middle_x_mm)
     left = {
@@ -80,6 +83,23 @@ def truth_of(
         "density_drop_hu": spec.density_drop_hu,
         "notes": [thin] if lowest < LEAST_HEIGHT_MM else [],
     }
+
+
+def body_edges_mm(vertebra: Vertebra, shape: BodyShape) -> tuple[float, float]:
+    """Posterior coordinates of the anterior and posterior edge of the intact body, where its waist stands.
+
+    The body's box has its lips in it, and the wall's fitted curve strays from the bone: heights are read at
+    the bone.
+    """
+    y = np.arange(shape.front_mm - EDGE_MM, shape.back_mm + EDGE_MM, RAY_MM)
+    offsets = np.arange(-EDGE_MM, EDGE_MM + 1.0)
+    middle = float(shape.bottom_mm(shape.middle_y_mm) + shape.top_mm(shape.middle_y_mm)) / 2
+    z, x, along = np.meshgrid(middle + offsets, shape.middle_x_mm + offsets, y, indexing="ij")
+    outside = sample_at(vertebra.bone_mm, vertebra.frame.to_world(np.stack([x, along, z], -1))) <= 0
+    centre = int(np.argmin(np.abs(y - shape.middle_y_mm)))
+    ahead = y[centre - np.argmax(outside[..., centre::-1], axis=-1)] + RAY_MM / 2
+    behind = y[centre + np.argmax(outside[..., centre:], axis=-1)] - RAY_MM / 2
+    return float(np.median(ahead)), float(np.median(behind))
 
 
 def wall_area_mm2(vertebra: Vertebra, shape: BodyShape, defect: WallDefect) -> float:
