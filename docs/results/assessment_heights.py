@@ -21,7 +21,7 @@ def height_lines(before: dict[str, Row]) -> list[Line]:
         ),
         ("the same, against the loss set", lambda g: within([e["set"] for e in _errors(g, before)], 3)),
         (
-            "part of it: measuring the body (all that is left with `--earlier`)",
+            "part of it: measuring the body",
             lambda g: within([e["measured"] for e in _errors(g, before)], 3),
         ),
         ("part of it: the expectation", lambda g: within([e["expected"] for e in _errors(g, before)], 3)),
@@ -44,6 +44,28 @@ def height_lines(before: dict[str, Row]) -> list[Line]:
             lambda g: _share([t == m for t, m, low, high in _grades(g, before, "set") if low == high]),
         ),
     ]
+
+
+def earlier_lines() -> list[Line]:
+    """Lines of the table of fractures with an earlier CT, against which the loss is set."""
+    return [
+        ("height loss, 95 % error in points", lambda g: within([e for e, _ in _set_errors(g)], 3)),
+        ("the same, inside the stated interval", lambda g: _share([abs(e) <= d for e, d in _set_errors(g)])),
+        ("Genant grade, kappa", lambda g: _kappa(_grades(g, {}, "set"), weighted=False)),
+        ("the same, quadratic weights", lambda g: _kappa(_grades(g, {}, "set"), weighted=True)),
+        (
+            "grade inside the stated range",
+            lambda g: _share([low <= true <= high for true, _, low, high in _grades(g, {}, "set")]),
+        ),
+    ]
+
+
+def _set_errors(rows: list[Row]) -> Iterator[tuple[float, float]]:
+    """Error of every loss against the one set, in points, and the half width stated."""
+    for r in rows:
+        for site in SITES:
+            if r["loss"][site] is not None:
+                yield r["loss"][site] - r["truth"]["height_loss_percent"][site], r["loss_doubt"][site]
 
 
 def within(errors: list[float], limit: float) -> str:

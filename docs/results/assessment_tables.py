@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
 
 import numpy as np
-from assessment_heights import SITES, Row, height_lines, within
+from assessment_heights import SITES, Line, Row, earlier_lines, height_lines, within
 
 
 def page(rows: list[Row], version: str, seeds: range) -> str:
     intact = [r for r in rows if r["seed"] is None]
-    broken = [r for r in rows if r["seed"] is not None]
+    broken = [r for r in rows if r["seed"] is not None and not r["paired"]]
+    pairs = [r for r in rows if r["paired"]]
     before = {r["level"]: r for r in intact if "refused" not in r}
-    made = [r for r in broken if "refused" not in r]
     parts = [
         "# Assessment: results",
         f"Made by `docs/results/make_assessment.py` with kypho {version}. Images: chest CT LIDC-IDRI-0001 "
@@ -20,10 +20,16 @@ def page(rows: list[Row], version: str, seeds: range) -> str:
         "Every fracture below is **synthetic**: a virtual fracture on that CT with exact truth. "
         "No confirmed fracture was at hand.",
         _intact(intact),
-        _thickness(made, before, seeds),
+        _alone(_made(broken), before, seeds),
         _refusals(broken),
+        _earlier(_made(pairs)),
+        _refusals(pairs),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _made(rows: list[Row]) -> list[Row]:
+    return [r for r in rows if "refused" not in r]
 
 
 def _table(head: list[str], body: list[list[str]]) -> str:
@@ -162,9 +168,15 @@ def _false(rows: list[Row], factor: str) -> str:
     return _percent(sum(_state(r, factor) == "present" for r in rows), len(rows))
 
 
-def _thickness(rows: list[Row], before: dict[str, Row], seeds: range) -> str:
+def _by_thickness(rows: list[Row], lines: list[Line]) -> str:
+    """The table of lines, a column for each slice thickness and one for all."""
     steps = sorted({r["slice_mm"] for r in rows})
     groups = [[r for r in rows if r["slice_mm"] == s] for s in steps] + [rows]
+    body = [[name, *(measure(g) for g in groups)] for name, measure in lines]
+    return _table(["", *(f"{s:g} mm slices" for s in steps), "all"], body)
+
+
+def _finding_lines() -> list[Line]:
     wall, cleft = "posterior_wall_defect", "intravertebral_cleft"
 
     def defects(g: list[Row], place: str) -> list[Row]:
@@ -173,9 +185,7 @@ def _thickness(rows: list[Row], before: dict[str, Row], seeds: range) -> str:
     def without(g: list[Row], truth: str) -> list[Row]:
         return [r for r in g if not r["truth"][truth]]
 
-    lines: list[tuple[str, Callable[[list[Row]], str]]] = [
-        ("fractures", lambda g: str(len(g))),
-        *height_lines(before),
+    return [
         ("posterior wall defect >= 20 mm2, off the foramen", lambda g: _found(defects(g, "elsewhere"), wall)),
         ("the same at the basivertebral foramen", lambda g: _found(defects(g, "foramen"), wall)),
         ("its area off the foramen: error; within 25 %", lambda g: _areas(defects(g, "elsewhere"))),
@@ -183,25 +193,41 @@ def _thickness(rows: list[Row], before: dict[str, Row], seeds: range) -> str:
         ("gas cleft >= 0.3 mL", lambda g: _found(_clefts(g, "gas"), cleft)),
         ("its volume", lambda g: _volumes(_clefts(g, "gas"))),
         ("fluid cleft >= 0.3 mL", lambda g: _found(_clefts(g, "fluid"), cleft)),
+        ("its volume", lambda g: _volumes(_clefts(g, "fluid"))),
         ("cleft where there is none", lambda g: _false(without(g, "cleft_ml"), cleft)),
         ("retropulsion, 95 % error in mm", lambda g: within(_pushes(g), 0.7)),
         ("the same, inside its stated interval", _pushes_inside),
         ("retropulsion >= 3 mm: present / not assessable / called absent", lambda g: _pushed_states(g, 3.0)),
         ("retropulsion where there is none", lambda g: _false(without(g, "retropulsion_mm"), "retropulsion")),
     ]
-    body = [[name, *(measure(g) for g in groups)] for name, measure in lines]
+
+
+def _alone(rows: list[Row], before: dict[str, Row], seeds: range) -> str:
+    lines: list[Line] = [("fractures", lambda g: str(len(g))), *height_lines(before), *_finding_lines()]
     out = [
         "## Virtual fractures",
         f"Synthetic. Combinations drawn from seeds {seeds.start} to {seeds.stop - 1}, over all whole levels.",
-    ]
-    out.append(_table(["", *(f"{s:g} mm slices" for s in steps), "all"], body))
-    out.append(
+        _by_thickness(rows, lines),
         "A body differs from the mean of its neighbours by some percent before it breaks. The first line "
         "takes that difference from the intact scan; the loss set is what a reader without the intact scan "
         "is after. Its error has two parts: measuring the broken body (against the same body intact, on the "
         "same scan), and not knowing how tall it was (the expectation against the intact height, times what "
-        "is left of it)."
-    )
+        "is left of it).",
+    ]
+    return "\n\n".join(out)
+
+
+def _earlier(rows: list[Row]) -> str:
+    thick = ", ".join(f"{n} of {s:g} mm" for s, n in sorted(Counter(r["earlier_mm"] for r in rows).items()))
+    lines: list[Line] = [("fractures", lambda g: str(len(g))), *earlier_lines(), *_finding_lines()]
+    out = [
+        "## With an earlier CT",
+        "Synthetic. The same fractures, assessed with `--earlier`. The CT was smoothed; the fractured and the "
+        "earlier scan then got noise, slices, a position of the patient and labels of their own "
+        f"(`docs/results/assessment_pairs.py`). Slices of the earlier scans: {thick}. What the labels of the one "
+        "CT have wrong is in both; labels made anew by another program would differ by more.",
+        _by_thickness(rows, lines),
+    ]
     return "\n\n".join(out)
 
 

@@ -1,4 +1,4 @@
-"""Validate the assessment: intact levels, and virtual fractures at three slice thicknesses.
+"""Validate the assessment: intact levels, virtual fractures at three slice thicknesses, alone and with an earlier CT.
 
     python docs/results/make_assessment.py CT LABELS [--fractures N] [--first-seed N] [--workers N] [--cache FILE] [--out FILE]
 
@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from assessment_pairs import pair, quiet
 
 from kypho.anatomy import build_vertebra
 from kypho.errors import KyphoError
 from kypho.formats import read_ct, read_labels
 from kypho.fracture import Assessment, assess_level
+from kypho.fracture.earlier import measure_earlier
 from kypho.phantoms.fractures import make_fracture, random_spec
 
 SLICES_MM = (1.0, 1.5, 2.5)
@@ -38,6 +40,11 @@ SITES = ("anterior", "middle", "posterior")
 def scan(ct_path: str, labels_path: str):
     ct = read_ct(Path(ct_path)).volume
     return ct, read_labels(Path(labels_path), ct=ct).labels
+
+
+@cache
+def quiet_scan(ct_path: str, labels_path: str):
+    return quiet(scan(ct_path, labels_path)[0])
 
 
 @cache
@@ -64,53 +71,68 @@ def summary(result: Assessment) -> dict[str, Any]:
     }
 
 
-def one(job: tuple[str, str, str, int | None]) -> dict[str, Any]:
+Job = tuple[str, str, str, int | None, bool]
+"""CT, labels, level, seed of a fracture (None: as it is), and whether there is an earlier CT."""
+
+
+def one(job: Job) -> dict[str, Any]:
     warnings.simplefilter("ignore")
-    ct_path, labels_path, level, seed = job
+    ct_path, labels_path, level, seed, paired = job
     ct, labels = scan(ct_path, labels_path)
-    row: dict[str, Any] = {"level": level, "seed": seed}
+    row: dict[str, Any] = {"level": level, "seed": seed, "paired": paired}
+    before = None
     try:
         vertebra = intact(ct_path, labels_path, level)
         if seed is not None:
-            corners = np.array(np.meshgrid(*BOX_MM.T)).reshape(3, -1).T
-            index = ct.grid.to_index(vertebra.frame.to_world(corners))
-            start = np.maximum(np.floor(index.min(axis=0)).astype(int), 0)
-            stop = np.minimum(np.ceil(index.max(axis=0)).astype(int) + 1, ct.grid.shape)
             # The division makes every level meet every thickness, however many levels there are.
             thickness = SLICES_MM[(seed + seed // 42) % len(SLICES_MM)]
-            case = make_fracture(
-                ct, labels, vertebra, random_spec(seed), slice_mm=thickness, grid=ct.grid.crop(start, stop)
-            )
+            grid = about(ct, vertebra)
+            if paired:
+                source = quiet_scan(ct_path, labels_path)
+                case, earlier = pair(source, labels, vertebra, seed, thickness, grid, SLICES_MM)
+                row["earlier_mm"] = earlier.ct.grid.spacing_mm[0]
+                before = measure_earlier(earlier.ct, earlier.labels, level)
+            else:
+                case = make_fracture(ct, labels, vertebra, random_spec(seed), slice_mm=thickness, grid=grid)
             ct, labels = case.ct, case.labels
             row |= {"slice_mm": thickness, "truth": case.truth}
             vertebra = build_vertebra(ct, labels, level)
         begin = time.perf_counter()
-        row |= summary(assess_level(ct, labels, vertebra))
+        row |= summary(assess_level(ct, labels, vertebra, earlier=before))
         row["seconds"] = time.perf_counter() - begin
     except KyphoError as error:
         row["refused"] = f"{type(error).__name__}: {error}"
     return row
 
 
+def about(ct, vertebra):
+    """The part of the CT's grid about a vertebra."""
+    corners = np.array(np.meshgrid(*BOX_MM.T)).reshape(3, -1).T
+    index = ct.grid.to_index(vertebra.frame.to_world(corners))
+    start = np.maximum(np.floor(index.min(axis=0)).astype(int), 0)
+    return ct.grid.crop(start, np.minimum(np.ceil(index.max(axis=0)).astype(int) + 1, ct.grid.shape))
+
+
 def run(ct: str, labels: str, seeds: range, workers: int, cache_file: Path) -> list[dict[str, Any]]:
     done = [json.loads(line) for line in cache_file.read_text().splitlines()] if cache_file.exists() else []
-    have = {(row["level"], row["seed"]) for row in done}
+    have = {(row["level"], row["seed"], row["paired"]) for row in done}
     levels = scan(ct, labels)[1].levels()
-    jobs = [(ct, labels, level, None) for level in levels]
+    jobs = [(ct, labels, level, None, False) for level in levels]
     # Several workers with a linear algebra library that spins in as many threads each starve one another.
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
     with pool, cache_file.open("a") as out:
 
         def work(wanted):
-            for row in pool.map(one, [j for j in wanted if (j[2], j[3]) not in have]):
+            for row in pool.map(one, [j for j in wanted if j[2:] not in have]):
                 out.write(json.dumps(row) + "\n")
                 out.flush()
                 done.append(row)
 
         work(jobs)
         whole = [r["level"] for r in done if r["seed"] is None and "refused" not in r]
-        work([(ct, labels, whole[seed % len(whole)], seed) for seed in seeds])
+        for paired in (False, True):
+            work([(ct, labels, whole[seed % len(whole)], seed, paired) for seed in seeds])
     return [row for row in done if row["seed"] is None or row["seed"] in seeds]
 
 

@@ -15,7 +15,7 @@ from kypho.fracture.cavity import Cancellous, Cavity, cancellous, cavities, fore
 from kypho.fracture.cavity_findings import cavity_findings, told_clefts
 from kypho.fracture.columns import Columns, level_columns
 from kypho.fracture.damage import schmorl_finding, wall_findings
-from kypho.fracture.earlier import Earlier, require_same_body
+from kypho.fracture.earlier import Earlier, hu_before, require_same_body
 from kypho.fracture.endplates import Pit, deepest_pit
 from kypho.fracture.findings import Finding, State, unknown
 from kypho.fracture.foramen import at_foramen, foramen_norm
@@ -93,7 +93,8 @@ def assess_level(
         ct: the CT in HU.
         labels: labels on its grid.
         vertebra: model of the level, built from both.
-        earlier: the level on an earlier CT, with which its heights are then compared.
+        earlier: the level on an earlier CT, with which its heights, its posterior wall and its bone are then
+            compared.
 
     Raises:
         LevelIncompleteError: the model faces another way than the levels beside it.
@@ -119,7 +120,8 @@ def assess_level(
     grade = genant(loss)
     foreign = foreign_ml(vertebra)
     reference = surrounding_hu(vertebra)
-    holes = cavities(vertebra, reference) if reference is not None else ()
+    before = hu_before(vertebra, own, earlier) if earlier is not None and earlier.clear else None
+    holes = cavities(vertebra, reference, before) if reference is not None else ()
     bone = cancellous(vertebra, holes)
     others = other_levels(ct, labels, level)
     pits = deepest_pit(own, upper=True), deepest_pit(own, upper=False)
@@ -127,10 +129,11 @@ def assess_level(
     near = zip(labels.neighbours(level), (beside.above, beside.below), strict=True)
     backs = {n: neighbour_posterior(ct, labels, n, c) for n, c in near if n and c is not None}
     walls = _walls(vertebra, backs)
-    about_walls, defects = wall_findings(walls, foramen_norm(backs), slices, blocked)
+    back = earlier.back if earlier is not None else None
+    about_walls, defects = wall_findings(walls, foramen_norm(backs, back), slices, blocked)
     findings = (
         *about_walls,
-        retropulsion_finding(walls["posterior"], tuple(backs.values()), blocked, stairs, thick),
+        retropulsion_finding(walls["posterior"], tuple(backs.values()), blocked, stairs, thick, before=back),
         *cavity_findings(holes, reference, blocked, noise, bone.mean_hu if bone else None),
         _severe(loss, thick),
         *density_findings(bone, others, blocked),

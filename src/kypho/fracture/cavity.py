@@ -46,6 +46,8 @@ class Cavity:
         to_wall_mm: least distance in front of the posterior wall.
         mask: the cavity on the vertebra's local grid.
         contrast_hu: to the shell around it, for fluid found by its shape in thin bone; None otherwise.
+        limit_hu: contrast from which it is more than marrow; None otherwise.
+        since_earlier: whether the contrast is that of the change since an earlier CT.
     """
 
     content: Literal["gas", "fluid", "soft"]
@@ -57,6 +59,8 @@ class Cavity:
     to_wall_mm: float
     mask: NDArray[np.bool_] = field(repr=False)
     contrast_hu: float | None = None
+    limit_hu: float | None = None
+    since_earlier: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +120,15 @@ def cancellous(vertebra: Vertebra, holes: tuple[Cavity, ...] = ()) -> Cancellous
     )
 
 
-def cavities(vertebra: Vertebra, bone_hu: float) -> tuple[Cavity, ...]:
+def cavities(
+    vertebra: Vertebra, bone_hu: float, before: NDArray[np.float64] | None = None
+) -> tuple[Cavity, ...]:
     """Gas, fluid and soft-tissue cavities, largest first.
 
     Args:
         vertebra: the model.
         bone_hu: density of the cancellous bone around, which sets the rim of a cavity.
+        before: density of the same places on an earlier CT, on the local grid (`earlier.hu_before`).
     """
     smooth = gaussian_filter(vertebra.hu.array, SMOOTH_VOXELS)
     inside = _inside(vertebra, 0.5)
@@ -142,20 +149,34 @@ def cavities(vertebra: Vertebra, bone_hu: float) -> tuple[Cavity, ...]:
                 out.append(_cavity(vertebra, piece, core, smooth, bone_hu, "fluid"))
             elif bone_hu - mean >= value("fracture.lytic.contrast_hu"):
                 out.append(_cavity(vertebra, piece, core, smooth, bone_hu, "soft"))
-    out = _with_patch(vertebra, out, near_gas, bone_hu)
+    out = _with_patch(vertebra, out, near_gas, bone_hu, before)
     return tuple(sorted(out, key=lambda c: -c.volume_ml))
 
 
-def _with_patch(vertebra: Vertebra, found: list[Cavity], near_gas: NDArray, bone_hu: float) -> list[Cavity]:
+def _with_patch(
+    vertebra: Vertebra, found: list[Cavity], near_gas: NDArray, bone_hu: float, before: NDArray | None
+) -> list[Cavity]:
     """The cavities with, in thin bone, the fluid that stands out by its shape in place of what it lies in."""
-    if not value("fracture.cleft.marrow_hu") <= bone_hu < value("fracture.cleft.bone_hu"):
+    thinnest = value("fracture.cleft.marrow_hu") if before is None else -np.inf
+    if not thinnest <= bone_hu < value("fracture.cleft.bone_hu"):
         return found
-    patch = fluid_patch(vertebra, near_gas)
-    if patch is None or patch.contrast_hu < value("fracture.cleft.patch_hu"):
+    patch = fluid_patch(vertebra, near_gas, before)
+    if patch is None:
+        return found
+    if before is None:
+        limit = value("fracture.cleft.patch_hu")
+    else:
+        limit = value("fracture.cleft.change_hu") / patch.size
+    if patch.contrast_hu < limit:
         return found
     smooth = np.full_like(vertebra.hu.array, patch.mean_hu)
-    cavity = _cavity(vertebra, patch.mask, patch.mask, smooth, bone_hu, "fluid")
-    cavity = replace(cavity, volume_ml=patch.volume_ml, contrast_hu=patch.contrast_hu)
+    cavity = replace(
+        _cavity(vertebra, patch.mask, patch.mask, smooth, bone_hu, "fluid"),
+        volume_ml=patch.volume_ml,
+        contrast_hu=patch.contrast_hu,
+        limit_hu=limit,
+        since_earlier=before is not None,
+    )
     rest = [c for c in found if c.content == "gas" or not (c.mask & patch.mask).any()]
     return [cavity, *rest]
 

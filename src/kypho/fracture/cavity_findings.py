@@ -42,6 +42,7 @@ def cavity_findings(
         "fracture.cleft.fluid_hu",
         "fracture.cleft.bone_hu",
         "fracture.cleft.patch_hu",
+        "fracture.cleft.change_hu",
         noise_id,
     )
     lytic_ids = ("fracture.lytic.core_hu", "fracture.lytic.bone_hu", noise_id)
@@ -87,10 +88,10 @@ def told_clefts(holes: Iterable[Cavity], bone_hu: float, noise_hu: float) -> lis
 
 def _told(cavity: Cavity, told_hu: float, noise_hu: float) -> bool:
     """Whether noise does not explain a cavity; a patch averages much of the noise away."""
-    if cavity.contrast_hu is None:
+    if cavity.contrast_hu is None or cavity.limit_hu is None:
         return cavity.mean_hu <= told_hu
     noise = value("fracture.cleft.noise_multiple") * noise_hu * PATCH_NOISE
-    return cavity.contrast_hu >= np.hypot(value("fracture.cleft.patch_hu"), noise)
+    return bool(cavity.contrast_hu >= np.hypot(cavity.limit_hu, noise))
 
 
 def _doubt(bone_hu: float, fluid: list[Cavity], soft: list[Cavity]) -> str:
@@ -147,7 +148,8 @@ def _cleft(clefts: list[Cavity], bone_hu: float, doubt: str, evidence: tuple[str
         factor,
         clefts,
         f"{best.content}, {touches}{near}",
-        ", voxels at the rim by the share that is filled",
+        ", voxels at the rim by the share that is filled"
+        + ("; darker than this place was on the earlier CT" if best.since_earlier else ""),
         evidence,
     )
 

@@ -95,11 +95,34 @@ class Columns:
         a, b, c = robust_fit(np.column_stack([np.ones(core.sum()), x[core], y[core]]), surface[core])
         return float(a), float(b), float(c)
 
+    def endplates_mm(
+        self, across: NDArray[np.float64], along: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Both endplates, lower first, smooth through all columns.
+
+        Args:
+            across: shares of the half width from the midline, shape (n,).
+            along: shares of the depth from the anterior edge, shape (n,).
+        """
+        x, y = np.meshgrid(self.x_mm / self.half_width_mm, self.depth_share())
+        use = np.isfinite(self.height_mm)
+        # Beyond the rim a polynomial runs away; the rim's own height is held.
+        at = _smooth_terms(np.clip(across, -1, 1), np.clip(along, 0, 1))
+        design = _smooth_terms(x[use], y[use])
+        low, high = (at @ robust_fit(design, end[use]) for end in (self.bottom_mm, self.top_mm))
+        return low, high
+
     def core(self, share: float) -> NDArray[np.bool_]:
         """Columns within `share` of the footprint's half axes, shape (ny, nx)."""
         x, y = np.meshgrid(self.x_mm, self.y_mm)
         along = (y - (self.front_mm + self.back_mm) / 2) / (self.depth_mm / 2)
         return np.asarray((x / self.half_width_mm) ** 2 + along**2 <= share**2)
+
+
+def _smooth_terms(across: NDArray, along: NDArray) -> NDArray[np.float64]:
+    """Polynomials of both coordinates up to the fourth degree, shape (n, 15): a dent with its rims."""
+    along = 2 * along - 1
+    return np.column_stack([across**i * along**j for i in range(5) for j in range(5 - i)])
 
 
 def rough_frame(labels: Labels, level: str, beside: Frame) -> Frame:

@@ -1,19 +1,28 @@
-"""An earlier CT of the same vertebra: how tall its body was before it broke."""
+"""An earlier CT of the same vertebra: what its body was like before it broke."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kypho.anatomy import Labels, build_vertebra
+import numpy as np
+from numpy.typing import NDArray
+
+from kypho.anatomy import Labels, Vertebra, build_vertebra
 from kypho.errors import LevelError
 from kypho.evidence import value
+from kypho.fracture.cavity import foreign_ml
 from kypho.fracture.columns import Columns, level_columns
 from kypho.fracture.heights import Heights, body_heights
 from kypho.fracture.neighbours import looks_broken
 from kypho.fracture.scan import slice_mm, too_thick_mm
-from kypho.space import Volume
+from kypho.fracture.wall_pictures import body_walls
+from kypho.fracture.walls import Wall
+from kypho.space import Volume, sample_at
 
-__all__ = ["Earlier", "measure_earlier", "require_same_body"]
+__all__ = ["Earlier", "hu_before", "measure_earlier", "require_same_body"]
+
+
+LEAST_HEIGHT_MM = 1.0  # numerics: no column of a body is lower; beyond its rim the surfaces may cross
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,14 +30,20 @@ class Earlier:
     """A level as an earlier CT shows it.
 
     Attributes:
+        vertebra: its model.
         columns: of the body.
         heights: its heights.
+        back: the posterior wall; None where the slices are too thick to see one.
+        clear: whether its bone can be seen: thin slices, and no cement or metal in the body.
         thick_mm: distance of its slices if they are too thick to be among those measured on, else 0.
         notes: why its heights may not be those of an intact body.
     """
 
+    vertebra: Vertebra
     columns: Columns
     heights: Heights
+    back: Wall | None
+    clear: bool
     thick_mm: float
     notes: tuple[str, ...]
 
@@ -44,15 +59,49 @@ def measure_earlier(ct: Volume, labels: Labels, level: str) -> Earlier:
     Raises:
         LevelError: the level is not there, incomplete, or its heights cannot be read.
     """
-    columns = level_columns(labels, level, build_vertebra(ct, labels, level).frame)
+    vertebra = build_vertebra(ct, labels, level)
+    columns = level_columns(labels, level, vertebra.frame)
     heights = body_heights(columns)
     if not heights.whole:
         raise LevelError(f"the heights of {level} cannot be read on the earlier CT; check its labels")
-    notes = ["heights are compared with those of the earlier CT, not with the neighbours'"]
+    notes = ["compared with the level's own heights, posterior wall and bone on the earlier CT"]
     if broken := looks_broken(heights, []):
         notes.append(f"on the earlier CT {broken}: only what was lost since then is counted")
     thick = too_thick_mm(slice_mm(labels, level))
-    return Earlier(columns=columns, heights=heights, thick_mm=thick, notes=tuple(notes))
+    filled = foreign_ml(vertebra) > value("fracture.foreign_ml")
+    if thick or filled:
+        why = "slices too thick" if thick else "cement or metal in the body"
+        notes.append(f"the earlier CT, with {why}, tells nothing of the bone as it was")
+    return Earlier(
+        vertebra=vertebra,
+        columns=columns,
+        heights=heights,
+        back=None if thick else body_walls(vertebra)["posterior"],
+        clear=not (thick or filled),
+        thick_mm=thick,
+        notes=tuple(notes),
+    )
+
+
+def hu_before(vertebra: Vertebra, own: Columns, earlier: Earlier) -> NDArray[np.float64]:
+    """Density that each voxel's place in the body had on the earlier CT, on the local grid; NaN elsewhere.
+
+    A place is the same share of the width, of the depth, and of the height between the endplates, which a
+    collapse leaves nearly in step.
+    """
+    before = earlier.columns
+    inside = np.argwhere(vertebra.body)
+    x, y, z = own.frame.to_local(vertebra.grid.to_world(inside)).T
+    across, along = x / own.half_width_mm, (y - own.front_mm) / own.depth_mm
+    bottom, top = own.endplates_mm(across, along)
+    low, high = before.endplates_mm(across, along)
+    up = (z - bottom) / np.maximum(top - bottom, LEAST_HEIGHT_MM)
+    place = np.column_stack(
+        [across * before.half_width_mm, before.front_mm + along * before.depth_mm, low + up * (high - low)]
+    )
+    hu = np.full(vertebra.grid.shape, np.nan)
+    hu[tuple(inside.T)] = sample_at(earlier.vertebra.hu, before.frame.to_world(place))
+    return hu
 
 
 def require_same_body(own: Columns, earlier: Earlier, level: str) -> None:

@@ -2,7 +2,8 @@
 
 Voxel by voxel, marrow about the vein is as dark as fluid once cancellous bone is thin. Averaged over the
 shape of a cleft and set against a shell around it, beyond the blur of its rim, a cleft stands out by more:
-the vein fades into the bone, a cleft ends.
+the vein fades into the bone, a cleft ends. With an earlier CT the vein is known: what stands out is sought in
+the change since then.
 """
 
 from __future__ import annotations
@@ -34,18 +35,22 @@ class Patch:
 
     Attributes:
         mean_hu: of the patch.
-        contrast_hu: mean of its shell less its own.
+        contrast_hu: mean of its shell less its own, in density or in the change of density.
+        size: its diameter, in multiples of that of the smallest patch.
         volume_ml: with every voxel in and about it counted by the share that is filled.
         mask: voxels at least half filled, on the vertebra's local grid.
     """
 
     mean_hu: float
     contrast_hu: float
+    size: float
     volume_ml: float
     mask: NDArray[np.bool_]
 
 
-def fluid_patch(vertebra: Vertebra, leave_out: NDArray[np.bool_]) -> Patch | None:
+def fluid_patch(
+    vertebra: Vertebra, leave_out: NDArray[np.bool_], before: NDArray[np.float64] | None = None
+) -> Patch | None:
     """The patch of fluid density that stands out most; None if nothing is as dark as fluid.
 
     Of patches of several sizes the one with the largest contrast times diameter is told.
@@ -53,41 +58,51 @@ def fluid_patch(vertebra: Vertebra, leave_out: NDArray[np.bool_]) -> Patch | Non
     Args:
         vertebra: the model.
         leave_out: voxels that are gas or near gas, on its local grid.
+        before: density of the same places on an earlier CT, on its local grid; NaN where it is not known.
     """
     bone = vertebra.body & (vertebra.bone_mm.array > DEEP_MM) & ~leave_out
+    hu = np.clip(vertebra.hu.array, *CLIP_HU)
+    image = hu
+    if before is not None:
+        bone &= np.isfinite(before)
+        image = hu - np.clip(np.nan_to_num(before), *CLIP_HU)
     if not bone.any():
         return None
     box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(bone))
     step = vertebra.grid.spacing_mm[0]
-    reach = _half_mm(max(VOLUMES_ML))[0] + SHELL_MM
-    average = _Average(bone[box], np.clip(vertebra.hu.array[box], *CLIP_HU), int(np.ceil(reach / step)))
-    found = [spot for volume in VOLUMES_ML if (spot := _darkest(average, volume, step)) is not None]
+    reach = int(np.ceil((_half_mm(max(VOLUMES_ML))[0] + SHELL_MM) / step))
+    density = _Average(bone[box], hu[box], reach)
+    seen = density if before is None else _Average(bone[box], image[box], reach)
+    found = [spot for volume in VOLUMES_ML if (spot := _darkest(density, seen, volume, step)) is not None]
     if not found:
         return None
     best = max(found, key=lambda spot: spot.contrast_hu * _half_mm(spot.volume_ml)[0])
     centre = [at + part.start for at, part in zip(best.at, box, strict=True)]
-    return _measured(vertebra, bone, centre, best)
+    return _measured(vertebra, bone, image, centre, best)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Spot:
-    """Where an averaged patch stands out most."""
+    """Where an averaged patch stands out most; `level_hu` is its mean in the image it stands out in."""
 
     at: tuple[int, ...]
     volume_ml: float
     mean_hu: float
+    level_hu: float
     contrast_hu: float
 
 
-def _darkest(average: _Average, volume_ml: float, step_mm: float) -> _Spot | None:
+def _darkest(density: _Average, seen: _Average, volume_ml: float, step_mm: float) -> _Spot | None:
     """The place at which a patch of one size stands out most and is as dark as fluid."""
     wide, tall = _half_mm(volume_ml)
     shell = _ellipsoid(wide + SHELL_MM, tall + SHELL_MM, step_mm, wide + SHELL_MM)
     shell ^= _ellipsoid(wide + RIM_MM, tall + RIM_MM, step_mm, wide + SHELL_MM)
-    inner, filled = average(_ellipsoid(wide, tall, step_mm, wide))
-    outer, around = average(shell)
+    patch = _ellipsoid(wide, tall, step_mm, wide)
+    mean, filled = density(patch)
+    inner, _ = seen(patch)
+    outer, around = seen(shell)
     low, high = interval("fracture.cleft.fluid_hu")
-    fluid = (filled >= WITHIN) & (around >= AROUND) & (inner >= low) & (inner <= high)
+    fluid = (filled >= WITHIN) & (around >= AROUND) & (mean >= low) & (mean <= high)
     if not fluid.any():
         return None
     contrast = np.where(fluid, outer - inner, -np.inf)
@@ -95,7 +110,8 @@ def _darkest(average: _Average, volume_ml: float, step_mm: float) -> _Spot | Non
     return _Spot(
         at=tuple(int(i) for i in at),
         volume_ml=volume_ml,
-        mean_hu=float(inner[at]),
+        mean_hu=float(mean[at]),
+        level_hu=float(inner[at]),
         contrast_hu=float(contrast[at]),
     )
 
@@ -135,17 +151,18 @@ class _Average:
         return total / np.maximum(count, 1.0), count / kernel.sum()
 
 
-def _measured(vertebra: Vertebra, bone: NDArray, centre: list[int], spot: _Spot) -> Patch:
+def _measured(vertebra: Vertebra, bone: NDArray, image: NDArray, centre: list[int], spot: _Spot) -> Patch:
     """The patch at a spot: the share of each voxel that is filled, from its shell to its own mean."""
     wide, tall = (half + RIM_MM for half in _half_mm(spot.volume_ml))
     z, y, x = (axis - axis[i] for axis, i in zip(vertebra.axes_mm, centre, strict=True))
     round_mm2 = y[None, :, None] ** 2 + x[None, None, :] ** 2
     near = bone & (round_mm2 / wide**2 + z[:, None, None] ** 2 / tall**2 <= 1)
-    bright = spot.mean_hu + spot.contrast_hu
-    share = np.where(near, np.clip((bright - vertebra.hu.array) / spot.contrast_hu, 0.0, 1.0), 0.0)
+    bright = spot.level_hu + spot.contrast_hu
+    share = np.where(near, np.clip((bright - image) / max(spot.contrast_hu, 1.0), 0.0, 1.0), 0.0)
     return Patch(
         mean_hu=spot.mean_hu,
         contrast_hu=spot.contrast_hu,
+        size=_half_mm(spot.volume_ml)[0] / _half_mm(min(VOLUMES_ML))[0],
         volume_ml=float(share.sum() * vertebra.grid.voxel_mm3 / 1000),
         mask=share >= 1 / 2,
     )

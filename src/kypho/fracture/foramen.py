@@ -28,9 +28,9 @@ class ForamenNorm:
     """What a single foramen may measure.
 
     Attributes:
-        usual_mm2: the largest single one of the neighbours, or the published mean without neighbours.
+        usual_mm2: the level's own before, or the largest single one of the neighbours, or the published mean.
         largest_mm2: beyond it an opening is no foramen.
-        source: "T6 and T8", or "published sizes".
+        source: "the earlier CT", "T6 and T8", or "published sizes".
     """
 
     usual_mm2: float
@@ -42,16 +42,20 @@ def _ellipse_mm2(width_mm: float, height_mm: float) -> float:
     return float(np.pi / 4 * width_mm * height_mm)
 
 
-def foramen_norm(neighbours: dict[str, Wall]) -> ForamenNorm:
+def foramen_norm(neighbours: dict[str, Wall], before: Wall | None = None) -> ForamenNorm:
     """The norm from the posterior walls of the neighbours, by name; none or one fall back on publications.
 
     One standard deviation of published areas is allowed between neighbouring levels; it holds between
-    patients, who differ more.
+    patients, who differ more. With the level's own wall on an earlier CT the neighbours have no say; as much
+    is allowed between two scans, on which a thin foramen opens more or less.
     """
     width, height = interval("fracture.bvf.width_mm"), interval("fracture.bvf.height_mm")
     mean = _ellipse_mm2(value("fracture.bvf.width_mm"), value("fracture.bvf.height_mm"))
     published = _ellipse_mm2(width[1], height[1])
     spread = (published - _ellipse_mm2(width[0], height[0])) / 4
+    if before is not None:
+        usual = max((o.area_mm2 for o in at_foramen(before, openings(before))), default=0.0)
+        return ForamenNorm(usual_mm2=usual, largest_mm2=usual + spread, source="the earlier CT")
     own = [
         max((o.area_mm2 for o in at_foramen(wall, openings(wall))), default=0.0)
         for wall in neighbours.values()

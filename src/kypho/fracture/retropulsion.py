@@ -29,6 +29,7 @@ BESIDE_MM = (-2.5, 0.0, 2.5)  # numerics: a fragment may lie beside the midline
 HALF_HEIGHTS_MM = (3.0, 4.0, 5.0, 6.0, 7.5)  # numerics: a fragment is a third to a half of the wall
 HALF_WIDTHS_MM = (7.0, 9.0, 12.0)  # numerics: from a fragment to most of the wall between the pedicles
 CANCEL = 2.0  # so many neighbours take off half of a shape that they share
+CANCEL_BEFORE = 1.0  # one earlier picture of the wall takes off half: its own label strays as much
 INTERVAL = float(norm.ppf(0.975))  # standard deviations on either side that hold 95 %
 SURE_SHARE = 0.5  # of the limit; the interval of a hump that is present stays above it
 
@@ -57,7 +58,7 @@ class _Strips:
     position_mm: NDArray[np.float64]
 
 
-def retropulsion(wall: Wall, beside: Sequence[Wall] = ()) -> Hump | None:
+def retropulsion(wall: Wall, beside: Sequence[Wall] = (), before: Wall | None = None) -> Hump | None:
     """The hump of the posterior wall that stands over the shape the wall may have had.
 
     No posterior wall is straight: it is hollow where the vein leaves, stands out at the rims and differs
@@ -69,15 +70,18 @@ def retropulsion(wall: Wall, beside: Sequence[Wall] = ()) -> Hump | None:
     Args:
         wall: the posterior wall.
         beside: those of the levels next to it; without any, its strips are taken as straight.
+        before: the same wall on an earlier CT, which then takes their place.
 
     Returns:
         The hump; None where too little of the wall is seen.
     """
-    strips = _strips(wall, beside)
+    like = beside if before is None else (before,)
+    strips = _strips(wall, like, CANCEL if before is None else CANCEL_BEFORE)
     if strips is None:
         return None
     up, across = strips.up_mm, strips.across_mm
-    root = np.linalg.cholesky(_natural(up, across))
+    strays = value("fracture.wall.natural_mm" if before is None else "fracture.wall.repeat_mm")
+    root = np.linalg.cholesky(_natural(up, across, strays))
     places, shapes = _humps(up, across)
     whitened = solve_triangular(root, shapes, lower=True)
     spread = 1 / np.sqrt((whitened**2).sum(axis=0))
@@ -95,11 +99,11 @@ def retropulsion(wall: Wall, beside: Sequence[Wall] = ()) -> Hump | None:
     return Hump(depth_mm=mean, error_mm=error, up_mm=float(weight @ places))
 
 
-def _natural(up: NDArray, across: NDArray) -> NDArray[np.float64]:
+def _natural(up: NDArray, across: NDArray, strays_mm: float) -> NDArray[np.float64]:
     """Covariance of the pixels of an intact wall: shape, corners, lean, and each strip's own place."""
     tall, wide = value("fracture.wall.natural_extent_mm")
     apart = ((up[:, None] - up) / tall) ** 2 + ((across[:, None] - across) / wide) ** 2
-    shape = value("fracture.wall.natural_mm") ** 2 * np.exp(-apart / 2)
+    shape = strays_mm**2 * np.exp(-apart / 2)
     level = up - up.mean()
     near = ROUND_MM * np.exp((np.abs(level) - np.abs(level).max()) / ROUND_REACH_MM)
     corners = np.outer(near, near) * (level[:, None] * level > 0)
@@ -121,8 +125,8 @@ def _bell(at: NDArray, middle: NDArray, half: NDArray) -> NDArray[np.float64]:
     return np.asarray(np.cos(np.pi / 2 * np.clip((at[:, None] - middle) / half, -1, 1)) ** 2)
 
 
-def _strips(wall: Wall, beside: Sequence[Wall]) -> _Strips | None:
-    """The wall's strips with a share of the neighbours' shape taken off; None if too little is seen."""
+def _strips(wall: Wall, beside: Sequence[Wall], cancel: float) -> _Strips | None:
+    """The wall's strips with a share of the shape of walls like it taken off; None if too little is seen."""
     parts = []
     for middle in STRIPS_MM:
         profile = _profile(wall, middle)
@@ -132,7 +136,7 @@ def _strips(wall: Wall, beside: Sequence[Wall]) -> _Strips | None:
         share = (up - up[0]) / np.ptp(up)
         shapes = [shape for other in beside if (shape := _shape(other, middle, share)) is not None]
         if shapes:
-            curve = curve - len(shapes) / (len(shapes) + CANCEL) * np.mean(shapes, axis=0)
+            curve = curve - len(shapes) / (len(shapes) + cancel) * np.mean(shapes, axis=0)
         parts.append((up, np.full_like(up, middle), curve - curve.mean()))
     if not parts:
         return None
@@ -163,7 +167,13 @@ def _shape(wall: Wall, across_mm: float, share: NDArray) -> NDArray[np.float64] 
 
 
 def retropulsion_finding(
-    wall: Wall, beside: Sequence[Wall], blocked: str, stairs_mm: float = 0.0, thick_mm: float = 0.0
+    wall: Wall,
+    beside: Sequence[Wall],
+    blocked: str,
+    stairs_mm: float = 0.0,
+    thick_mm: float = 0.0,
+    *,
+    before: Wall | None = None,
 ) -> Finding:
     """The wall's hump as a finding.
 
@@ -175,9 +185,11 @@ def retropulsion_finding(
         stairs_mm: step of a coarse label, as of `kypho.fracture.scan.stairs_mm`.
         thick_mm: distance of slices too thick to be among those measured on (`too_thick_mm`), half of which a
             hump may lose or gain.
+        before: the same wall on an earlier CT.
     """
-    evidence = ("fracture.retropulsion_mm", "fracture.retropulsion_excluded_mm", "fracture.wall.natural_mm")
-    hump = retropulsion(wall, beside)
+    natural = "fracture.wall.natural_mm" if before is None else "fracture.wall.repeat_mm"
+    evidence = ("fracture.retropulsion_mm", "fracture.retropulsion_excluded_mm", natural)
+    hump = retropulsion(wall, beside, before)
     if hump is None:
         return unknown("retropulsion", "mm", "posterior wall", "too little of the wall is seen", evidence)
     error = (
@@ -187,6 +199,8 @@ def retropulsion_finding(
     if stairs_mm:
         said += f"; the labels are drawn in steps of {stairs_mm:.1f} mm"
     against = "its own line and its neighbours' shape" if beside else "its own straight line"
+    if before is not None:
+        against = "its own line and its shape on the earlier CT"
     return Finding(
         factor="retropulsion",
         state=state,
