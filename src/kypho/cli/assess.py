@@ -50,7 +50,10 @@ def assess(
         bool, typer.Option("--metastasis", help="Known metastasis: its own model.")
     ] = False,
     earlier: Annotated[
-        Path | None, typer.Option("--earlier", help="Earlier CT: heights are compared with its own.")
+        Path | None,
+        typer.Option(
+            "--earlier", help="Earlier CT: heights, posterior wall and bone are compared with theirs then."
+        ),
     ] = None,
     earlier_labels: Annotated[
         Path | None, typer.Option("--earlier-labels", help="Labels on the earlier CT.")

@@ -31,7 +31,7 @@ class AssessmentResult:
     """What the assessment stage knows of one level.
 
     Attributes:
-        earlier: an earlier CT of the level and its labels, if heights were compared with it.
+        earlier: an earlier CT of the level and its labels, if it was compared with them.
         records: ids of the evidence records that findings and advice were made with; those of the risk stand
             in `risk`.
     """
@@ -66,7 +66,7 @@ def assess_case(
             of the CT fill what it leaves open.
         settings: of the risk model.
         mri: an MR with labels, registered at the level or refused.
-        earlier: an earlier CT, on which the body's height before the fracture is read.
+        earlier: an earlier CT, which shows the body as it was before the fracture.
 
     Raises:
         FrameOfReferenceError, LevelError, LabelsError: the MR is required and does not fit.
