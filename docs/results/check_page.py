@@ -204,8 +204,8 @@ def write_page(work: Path, out: Path, source: str, *, stale: bool = False) -> No
         "(density of the cement and how it leans, clipped end slices, background, how well a density and a kernel can "
         "be known, how sharp the sharpest edges seem, leak.canal_found_ml) were chosen on "
         "other synthetic CTs of the same base image and generator. These cases have seeds of their own; they were run "
-        "once before, and since then only what keeps a canal from being called free, the urgency of actions and the "
-        "dura of cement beyond the level have been changed.",
+        "twice before, and since the first time only what keeps a canal from being called free, the urgency of "
+        "actions, the dura of cement beyond the level and the vertebra's sagittal plane have been changed.",
         "",
         HEADER,
     ]

@@ -21,8 +21,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "formats"))
 
 from dicom_builder import IDENTITY, SeriesSpec, ct_slices, save
 
+from kypho.cli.inputs import chosen_level
+from kypho.errors import LevelError
 from kypho.evidence import record
-from kypho.formats import read_ct
+from kypho.formats import read_ct, read_labels
 
 CT = files("kypho.formats").joinpath("sample/t5-t9_ct.nii.gz")
 LABELS = files("kypho.formats").joinpath("sample/t5-t9_labels.nii.gz")
@@ -214,3 +216,22 @@ def test_a_folder_that_may_not_be_written(tmp_path):
     line = one_line(kypho("plan", tmp_path / "nowhere", "--level", "T7", "--out", out, cwd=tmp_path), 41)
     assert str(out) in line
     assert not out.exists()
+
+
+def test_a_plan_rests_on_the_earlier_ct_it_is_given(tmp_path):
+    before = ("--earlier", CT, "--earlier-labels", LABELS)
+    # Th7 is what German, and D7 what French reports call the level.
+    done = kypho("plan", CT, "--labels", LABELS, "--level", "Th7", *before, "--out", "case", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    inputs = json.loads((tmp_path / "case/manifest.json").read_text())["inputs"]
+    assert inputs["earlier_ct"] == inputs["ct"]
+    assessed = json.loads((tmp_path / "case/assessment.json").read_text())
+    assert assessed["height_loss_against"] == "earlier CT"
+    assert assessed["height_loss_percent"]["anterior"] == pytest.approx(0.0, abs=0.1)
+
+
+def test_level_names_of_other_languages():
+    labels = read_labels(Path(str(LABELS)), ct=read_ct(Path(str(CT))).volume).labels
+    assert [chosen_level(labels, name) for name in ("t7", "Th7", "TH7", "d7", " T7")] == ["T7"] * 5
+    with pytest.raises(LevelError, match="X7"):
+        chosen_level(labels, "x7")

@@ -12,6 +12,8 @@ from kypho.cli.options import (
     PROCEDURE,
     AsJson,
     Ct,
+    Earlier,
+    EarlierLabels,
     LabelFile,
     Level,
     Mri,
@@ -49,15 +51,8 @@ def assess(
     metastasis: Annotated[
         bool, typer.Option("--metastasis", help="Known metastasis: its own model.")
     ] = False,
-    earlier: Annotated[
-        Path | None,
-        typer.Option(
-            "--earlier", help="Earlier CT: heights, posterior wall and bone are compared with theirs then."
-        ),
-    ] = None,
-    earlier_labels: Annotated[
-        Path | None, typer.Option("--earlier-labels", help="Labels on the earlier CT.")
-    ] = None,
+    earlier: Earlier = None,
+    earlier_labels: EarlierLabels = None,
     mri: Mri = None,
     mri_labels: MriLabels = None,
     mri_scheme: MriScheme = "auto",

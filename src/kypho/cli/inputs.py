@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ def labels_on(image: CtInput, labels: Path | None, *, scheme: str, level: str | 
 
 
 def chosen_level(labels: Labels, level: str | None) -> str:
-    """The one level that is meant.
+    """The one level that is meant; Th7 and D7 are T7.
 
     Raises:
         ChoiceNeededError: none was chosen; the message lists them.
@@ -76,7 +77,7 @@ def chosen_level(labels: Labels, level: str | None) -> str:
     if level is None:
         found = ", ".join(labels.levels()) or "none"
         raise ChoiceNeededError(f"levels found: {found}. Choose one with --level")
-    wanted = level.upper()
+    wanted = re.sub(r"^(TH|D)(?=\d)", "T", level.strip().upper())
     labels.require_level(wanted)
     return wanted
 
@@ -101,7 +102,9 @@ def levels_chosen(labels: Labels, level: str | None) -> tuple[str, ...]:
     return present
 
 
-def read_earlier(ct: Path | None, labels: Path | None, *, scheme: str, level: str) -> EarlierCase | None:
+def read_earlier(
+    ct: Path | None, labels: Path | None, *, scheme: str, level: str | None
+) -> EarlierCase | None:
     """An earlier CT and its labels; None if neither is given.
 
     Raises:

@@ -11,6 +11,8 @@ __all__ = [
     "PROCEDURE",
     "AsJson",
     "Ct",
+    "Earlier",
+    "EarlierLabels",
     "LabelFile",
     "Level",
     "Mri",
@@ -52,6 +54,13 @@ Out = Annotated[
     Path | None, typer.Option("--out", help="Case folder; kypho-LEVEL by default.", callback=writable)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a summary.")]
+Earlier = Annotated[
+    Path | None,
+    typer.Option(
+        "--earlier", help="Earlier CT: heights, posterior wall and bone are compared with theirs then."
+    ),
+]
+EarlierLabels = Annotated[Path | None, typer.Option("--earlier-labels", help="Labels on the earlier CT.")]
 Procedure = Annotated[str, typer.Option("--procedure", help="pkp (with a balloon) or pvp (without).")]
 PROCEDURE = "pkp"
 """What every command takes unless told otherwise; the stages' own defaults are the same."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kypho.cli.codes import EXIT_REFUSED
-from kypho.cli.inputs import READING, levels_chosen, read_ct_and_labels
-from kypho.cli.options import AsJson, Ct, LabelFile, Out, Scheme, Series
+from kypho.cli.inputs import READING, levels_chosen, read_ct_and_labels, read_earlier
+from kypho.cli.options import AsJson, Ct, Earlier, EarlierLabels, LabelFile, Out, Scheme, Series
 
 if TYPE_CHECKING:
+    from kypho.case.assessment.run import EarlierCase
     from kypho.case.plan.schema import ApproachPart, NeedlePart, PlanDocument
     from kypho.cli.progress import Steps
     from kypho.formats import CtInput, LabelsInput
@@ -34,6 +35,8 @@ def plan(
         list[str] | None,
         typer.Option("--limit", help="Change a hard limit, for example canal=1.5 (mm). Repeatable."),
     ] = None,
+    earlier: Earlier = None,
+    earlier_labels: EarlierLabels = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -46,9 +49,12 @@ def plan(
     with Steps(len(STEPS), quiet=as_json) as steps:
         image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, level=level, series=series)
         many = level is not None and level.lower() == "all"
+        before = read_earlier(earlier, earlier_labels, scheme=scheme, level=None if many else level)
         for name in levels_chosen(found.labels, level):
             folder = _folder(out, name, many=many)
-            outcome = _one(image, found, name, settings, folder, steps, as_json=as_json, keep_going=many)
+            outcome = _one(
+                image, found, name, settings, folder, steps, before, as_json=as_json, keep_going=many
+            )
             refused += [] if outcome is None else [outcome]
     if not refused:
         raise LevelIncompleteError("no level is complete enough to be planned; mend the labels")
@@ -63,6 +69,7 @@ def _one(
     settings: PlanSettings,
     folder: Path,
     steps: Steps,
+    earlier: EarlierCase | None,
     *,
     as_json: bool,
     keep_going: bool,
@@ -74,7 +81,7 @@ def _one(
     from kypho.report.plan import render_plan
 
     try:
-        result = plan_case(image, found, name, settings, steps.step)
+        result = plan_case(image, found, name, settings, steps.step, earlier=earlier)
     except LevelIncompleteError as error:
         if not keep_going:
             raise

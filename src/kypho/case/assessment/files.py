@@ -37,9 +37,7 @@ def write_assessment(
     Raises:
         OutputError: the folder cannot be written.
     """
-    beside = mri_hashes(result.mri.case if result.mri else None)
-    if result.earlier is not None:
-        beside |= {"earlier_ct": result.earlier.ct.sha256, "earlier_labels": result.earlier.labels.sha256}
+    beside = mri_hashes(result.mri.case if result.mri else None) | result.earlier_hashes
     document = assessment_document(result)
     with case_folder(out) as staging:
         with step("report"):

@@ -46,6 +46,13 @@ class AssessmentResult:
     earlier: EarlierCase | None
     records: frozenset[str]
 
+    @property
+    def earlier_hashes(self) -> dict[str, str]:
+        """What the manifest says of the earlier CT; empty without one."""
+        if self.earlier is None:
+            return {}
+        return {"earlier_ct": self.earlier.ct.sha256, "earlier_labels": self.earlier.labels.sha256}
+
 
 def assess_case(
     ct: CtInput,

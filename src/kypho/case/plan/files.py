@@ -70,7 +70,11 @@ def write_plan(
             staging / "manifest.json",
             manifest(
                 command="plan",
-                inputs={"ct": result.ct.sha256, "labels": result.labels.sha256},
+                inputs={
+                    "ct": result.ct.sha256,
+                    "labels": result.labels.sha256,
+                    **result.assessed.earlier_hashes,
+                },
                 settings=asdict(result.settings) | {"level": result.plan.level},
                 timings_s=timings_s,
                 folder=staging,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kypho.anatomy import Vertebra, build_vertebra
-from kypho.case.assessment.run import AssessmentResult, assess_case
+from kypho.case.assessment.run import AssessmentResult, EarlierCase, assess_case
 from kypho.case.steps import Stepper
 from kypho.evidence import reading
 from kypho.formats import CtInput, LabelsInput
@@ -36,17 +36,23 @@ class PlanResult:
 
 
 def plan_case(
-    ct: CtInput, labels: LabelsInput, level: str, settings: PlanSettings, step: Stepper
+    ct: CtInput,
+    labels: LabelsInput,
+    level: str,
+    settings: PlanSettings,
+    step: Stepper,
+    *,
+    earlier: EarlierCase | None = None,
 ) -> PlanResult:
     """Build the vertebra model of a level, assess it, and plan it with what was found.
 
     Raises:
-        LevelError: the level is missing or incomplete.
+        LevelError: the level is missing or incomplete, here or on the earlier CT.
     """
     with step("vertebra model"), reading() as model:
         vertebra = build_vertebra(ct.volume, labels.labels, level)
     with step("assessment"):
-        assessed = assess_case(ct, labels, vertebra)
+        assessed = assess_case(ct, labels, vertebra, earlier=earlier)
     with step("needles"), reading() as needles:
         fractured = considerations_of(assessed.assessment)
         plan = plan_level(vertebra, ct.volume, labels.labels, settings, fractured)
