@@ -10,8 +10,10 @@ from kypho.errors import LevelError
 from kypho.fracture import assess_level
 from kypho.fracture.columns import level_columns
 from kypho.fracture.earlier import hu_before, measure_earlier
+from kypho.fracture.foramen import foramen_norm
 from kypho.fracture.heights import SITES
-from kypho.phantoms.fractures import Cleft, Collapse, FractureSpec, WallDefect
+from kypho.fracture.wall_pictures import body_walls
+from kypho.phantoms.fractures import Cleft, Collapse, FractureSpec, Retropulsion, WallDefect
 from kypho.space import Grid, Volume
 
 
@@ -85,15 +87,23 @@ def test_a_collapse_carries_the_bone_along(fracture, before):
     assert np.median(np.abs(off - np.median(off))) < 0.4 * still
 
 
-def test_the_foramen_of_before_is_no_defect_and_a_hole_at_its_place_is_one(fracture, a_chest, a_t7, before):
+def test_the_foramen_of_before_is_no_defect(a_chest, a_t7, before):
     ct, found = a_chest
-    whole = assess_level(ct.volume, found.labels, a_t7, earlier=before).finding("posterior_wall_defect")
-    assert whole.state == "absent"
-    assert "the earlier CT" in whole.how
-    hole = WallDefect(wall="posterior", area_mm2=60, across=0.1, up=0.0)
-    case, vertebra, _ = fracture(FractureSpec(walls=(hole,)))
-    seen = assess_level(case.ct, case.labels, vertebra, earlier=before)
-    assert seen.finding("posterior_wall_defect").state == "present"
+    seen = assess_level(ct.volume, found.labels, a_t7, earlier=before).finding("posterior_wall_defect")
+    assert seen.state == "absent"
+    assert "the earlier CT" in seen.how
+
+
+def test_the_level_s_own_foramen_is_the_norm_unless_it_was_more_than_one(fracture, before):
+    hole = WallDefect(wall="posterior", area_mm2=60, across=0.0, up=0.0)
+    holed = body_walls(fracture(FractureSpec(walls=(hole,)))[1])["posterior"]
+    wide = {"T6": holed, "T8": holed}
+    assert foramen_norm(wide).usual_mm2 > 45  # with neighbours as wide the hole itself would be no defect
+    own = foramen_norm(wide, before.back)
+    assert own.source == "the earlier CT"
+    assert own.largest_mm2 < 30
+    narrow = {"T6": before.back, "T8": before.back}
+    assert foramen_norm(narrow, holed) == foramen_norm(narrow)
 
 
 @pytest.mark.parametrize("volume_ml", [0.0, 0.8])
@@ -128,8 +138,42 @@ def test_an_earlier_ct_with_thick_slices_says_that_it_tells_only_heights(a_chest
     labels = Labels(volume=thick[1], scheme=found.labels.scheme, ids=found.labels.ids)
     seen = measure_earlier(thick[0], labels, "T7")
     assert seen.back is None
-    assert not seen.clear
-    assert any("slices too thick" in note for note in seen.notes)
+    assert any("slices are too thick" in note for note in seen.notes)
+    assert not any("wall and bone" in note for note in seen.notes)
+
+
+def test_a_cemented_earlier_body_tells_nothing_of_the_bone(a_chest, a_t7):
+    ct, found = a_chest
+    box = ct.volume.grid.to_world(np.argwhere(np.ones(ct.volume.grid.shape, bool)))
+    near = (np.linalg.norm(box - a_t7.frame.origin_mm, axis=1) < 6).reshape(ct.volume.grid.shape)
+    filled = ct.volume.like(np.where(near, 2000, ct.volume.array))
+    seen = measure_earlier(filled, found.labels, "T7")
+    assert seen.back is None
+    assert any("cement or metal" in note for note in seen.notes)
+
+
+@pytest.mark.parametrize("depth", [3.4, 4.5])
+def test_a_fragment_that_was_there_before_is_one_all_the_same(fracture, depth):
+    """The earlier CT of the broken level is the broken level: nothing has changed, and nothing is excused."""
+    case, vertebra, blind = fracture(FractureSpec(retropulsion=Retropulsion(depth_mm=depth)))
+    again = measure_earlier(case.ct, case.labels, "T7")
+    seen = assess_level(case.ct, case.labels, vertebra, earlier=again).finding("retropulsion")
+    assert seen.state == blind.finding("retropulsion").state != "absent"
+    assert "may have stood out already" in seen.how
+
+
+def test_a_hole_that_was_there_before_is_one_all_the_same(fracture):
+    hole = WallDefect(wall="posterior", area_mm2=60, across=0.1, up=0.0)
+    case, vertebra, blind = fracture(FractureSpec(walls=(hole,)))
+    again = measure_earlier(case.ct, case.labels, "T7")
+    seen = assess_level(case.ct, case.labels, vertebra, earlier=again).finding("posterior_wall_defect")
+    assert seen.state == blind.finding("posterior_wall_defect").state != "absent"
+
+
+def test_a_level_that_is_not_there_is_missed_on_the_earlier_ct(a_chest):
+    ct, found = a_chest
+    with pytest.raises(LevelError, match="on the earlier CT"):
+        measure_earlier(ct.volume, found.labels, "L1")
 
 
 def every_second(grid: Grid) -> Grid:

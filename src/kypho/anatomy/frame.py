@@ -13,7 +13,7 @@ from kypho.space import Frame, Grid, Volume, unit
 
 __all__ = ["deepest", "first_frame", "frame_from", "local_grid", "mid_sagittal"]
 
-DEEPEST = 0.75  # share of the largest depth
+DEEPEST = 0.75  # numerics: share of the largest depth
 LEAN_DEG = 60.0  # numerics: beyond it head and foot of a lone vertebra are too near to each other
 TILT_DEG, LOOK_DEG = 70.0, 10.0  # numerics: directions looked along, beyond LEAN_DEG and as finely
 SHADOW_MM = 2.0  # numerics: pixel of the shadow, an eighth of a canal

@@ -12,13 +12,14 @@ from scipy import ndimage
 
 from kypho.anatomy.canal import enclosed_canal
 from kypho.anatomy.distance import FAR_MM, signed_distance, smooth_distance
-from kypho.anatomy.frame import deepest, first_frame, frame_from, local_grid, mid_sagittal
+from kypho.anatomy.frame import first_frame, frame_from, local_grid, mid_sagittal
+from kypho.anatomy.hints import Hints, cord_part, neighbour_hints
 from kypho.anatomy.labels import Labels
 from kypho.anatomy.parts import Endplate, PosteriorWall, body_mask, endplates, posterior_wall
 from kypho.anatomy.pedicles import Pedicle, Side, find_pedicle, pedicle_region
 from kypho.anatomy.quality import QualityCheck, inside_scan, main_box, quality_of, require_complete
 from kypho.errors import LevelIncompleteError
-from kypho.space import Frame, Grid, Volume, resample, unit
+from kypho.space import Frame, Grid, Volume, resample
 
 __all__ = ["ARCH", "BODY", "CANAL", "LEFT_PEDICLE", "RIGHT_PEDICLE", "Vertebra", "build_vertebra"]
 
@@ -120,7 +121,7 @@ class Vertebra:
 def build_vertebra(ct: Volume, labels: Labels, level: str, *, spacing_mm: float = SPACING_MM) -> Vertebra:
     """Build the model of one level.
 
-    1. A rough frame from the deepest bone (the body) and the cord behind it.
+    1. A rough frame from the deepest bone in front of the cord (the body) and the neighbours' axes.
     2. On a coarse local grid: canal, posterior wall, body, endplate planes; the superior axis becomes
        the bisector of the endplate normals, the sagittal plane the vertebra's plane of symmetry; twice.
     3. On the fine local grid: the same parts, pedicles with their isthmus, signed distances.
@@ -159,7 +160,7 @@ def _build(level: str, cut: _Cut, checks: tuple[QualityCheck, ...], spacing_mm: 
     distance = signed_distance(cut.bone, ct.grid)
     cord_share = Volume(array=cut.cord.astype(np.float32), grid=ct.grid, unit="1")
     frame = first_frame(
-        cut.bone, ct.grid, ct.grid.to_world(np.argwhere(cut.cord)), cut.axis_hint, cut.back_hint
+        cut.bone, ct.grid, ct.grid.to_world(np.argwhere(cut.cord)), cut.hints.superior, cut.hints.posterior
     )
     for _ in range(2):
         frame = _better_frame(_parts(distance, cord_share, frame, ct.grid, COARSE_MM))
@@ -192,74 +193,25 @@ class _Parts:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Cut:
-    """CT, bone and cord about a level, its axes by its neighbours, and whether the canal is labelled."""
+    """CT, bone and cord about a level, its axes by its neighbours, whether the canal itself is labelled."""
 
     ct: Volume
     bone: NDArray[np.bool_]
     cord: NDArray[np.bool_]
-    axis_hint: NDArray | None
-    back_hint: NDArray | None
+    hints: Hints
     outlined: bool
 
 
 def _cut_out(ct: Volume, labels: Labels, level: str) -> _Cut:
     """What of the scan and its labels a level's model is built from."""
     box = main_box(labels, level, 2 * MARGIN_MM)
-    axis, back = _hints(labels, level)
     return _Cut(
         ct=ct.crop([s.start for s in box], [s.stop for s in box]),
         bone=ndimage.binary_fill_holes(labels.part(level, box)),
-        cord=_cord(labels, box),
-        axis_hint=axis,
-        back_hint=back,
+        cord=cord_part(labels, box),
+        hints=neighbour_hints(labels, level),
         outlined=labels.has("spinal_canal"),
     )
-
-
-def _cord(labels: Labels, box: tuple[slice, slice, slice]) -> NDArray[np.bool_]:
-    """Canal and cord in a box; some schemes label the canal without the cord in it."""
-    return labels.part("spinal_canal", box) | labels.part("spinal_cord", box)
-
-
-def _hints(labels: Labels, level: str) -> tuple[NDArray | None, NDArray | None]:
-    """Directions towards the head and the back by the neighbours; None where they cannot tell.
-
-    The head lies from the body below to the body above, the back from each of them to the cord beside it.
-    """
-    above, below = labels.neighbours(level)
-    if above is None and below is None:
-        return None, None
-    bodies = [_body(labels, name or level) for name in (above, below)]
-    axis = unit(bodies[0].middle_mm - bodies[1].middle_mm)
-    backs = [_back(body, axis) for body, name in zip(bodies, (above, below), strict=True) if name]
-    known = [back for back in backs if back is not None]
-    return axis, np.sum(known, axis=0) if known else None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Body:
-    """Where a level's body is, and the cord near it, LPS mm."""
-
-    middle_mm: NDArray[np.float64]
-    cord_mm: NDArray[np.float64]
-
-
-def _body(labels: Labels, level: str) -> _Body:
-    box = main_box(labels, level, MARGIN_MM)
-    grid = labels.volume.grid.crop([s.start for s in box], [s.stop for s in box])
-    return _Body(
-        middle_mm=deepest(labels.part(level, box), grid),
-        cord_mm=grid.to_world(np.argwhere(_cord(labels, box))),
-    )
-
-
-def _back(body: _Body, axis: NDArray) -> NDArray | None:
-    """Unit direction from a body to the cord beside it, across the axis; None without a cord."""
-    beside = body.cord_mm[np.abs((body.cord_mm - body.middle_mm) @ axis) < CORD_REACH_MM]
-    if not len(beside):
-        return None
-    back = beside.mean(axis=0) - body.middle_mm
-    return unit(back - (back @ axis) * axis)
 
 
 def _axes(grid: Grid, frame: Frame) -> list[NDArray[np.float64]]:

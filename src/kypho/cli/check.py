@@ -18,6 +18,7 @@ from kypho.cli.options import (
     RequireMri,
     Scheme,
     Series,
+    level_name,
     writable,
 )
 
@@ -39,7 +40,9 @@ LabelsOfOne = Annotated[
     Path | None,
     typer.Option("--labels", help="Labels on this CT; with --preop, labels on the pre-operative CT."),
 ]
-TreatedLevel = Annotated[str | None, typer.Option("--level", help="Treated level, such as T7.")]
+TreatedLevel = Annotated[
+    str | None, typer.Option("--level", help="Treated level, such as T7.", callback=level_name)
+]
 CtBefore = Annotated[
     Path | None, typer.Option("--preop", help="CT before the operation: the vertebra is carried over.")
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +65,7 @@ def labels_on(image: CtInput, labels: Path | None, *, scheme: str, level: str | 
 
 
 def chosen_level(labels: Labels, level: str | None) -> str:
-    """The one level that is meant; Th7 and D7 are T7.
+    """The one level that is meant.
 
     Raises:
         ChoiceNeededError: none was chosen; the message lists them.
@@ -77,7 +76,7 @@ def chosen_level(labels: Labels, level: str | None) -> str:
     if level is None:
         found = ", ".join(labels.levels()) or "none"
         raise ChoiceNeededError(f"levels found: {found}. Choose one with --level")
-    wanted = re.sub(r"^(TH|D)(?=\d)", "T", level.strip().upper())
+    wanted = level.upper()
     labels.require_level(wanted)
     return wanted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -24,8 +25,14 @@ __all__ = [
     "RequireMri",
     "Scheme",
     "Series",
+    "level_name",
     "writable",
 ]
+
+
+def level_name(level: str | None) -> str | None:
+    """A level as the labels name it: Th7 and D7, as German and French reports have it, are T7."""
+    return None if level is None else re.sub(r"^(TH|D)(?=\d)", "T", level.strip().upper())
 
 
 def writable(out: Path | None) -> Path | None:
@@ -49,16 +56,16 @@ Scheme = Annotated[
     str,
     typer.Option("--scheme", help="auto, totalsegmentator, verse, totalspineseg, or a JSON map of names."),
 ]
-Level = Annotated[str | None, typer.Option("--level", help="Such as T7. Without it: list them.")]
+Level = Annotated[
+    str | None, typer.Option("--level", help="Such as T7. Without it: list them.", callback=level_name)
+]
 Out = Annotated[
     Path | None, typer.Option("--out", help="Case folder; kypho-LEVEL by default.", callback=writable)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a summary.")]
 Earlier = Annotated[
     Path | None,
-    typer.Option(
-        "--earlier", help="Earlier CT: heights, posterior wall and bone are compared with theirs then."
-    ),
+    typer.Option("--earlier", help="Earlier CT of the same body, which it is then compared with."),
 ]
 EarlierLabels = Annotated[Path | None, typer.Option("--earlier-labels", help="Labels on the earlier CT.")]
 Procedure = Annotated[str, typer.Option("--procedure", help="pkp (with a balloon) or pvp (without).")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kypho.cli.options import Scheme, writable
+from kypho.cli.options import Scheme, level_name, writable
 
 if TYPE_CHECKING:
     from kypho.phantoms.fractures import FractureSpec
@@ -16,7 +16,7 @@ __all__ = ["phantom"]
 
 IntactCt = Annotated[Path, typer.Argument(help="Intact CT.")]
 ItsLabels = Annotated[Path, typer.Option("--labels", help="Its labels.")]
-LevelToBreak = Annotated[str, typer.Option("--level", help="Level to fracture, T7.")]
+LevelToBreak = Annotated[str, typer.Option("--level", help="Level to fracture, T7.", callback=level_name)]
 PhantomOut = Annotated[
     Path,
     typer.Option("--out", help="Folder for ct.nii.gz, labels.nii.gz and truth.json.", callback=writable),

@@ -9,7 +9,7 @@ import typer
 
 from kypho.cli.codes import EXIT_REFUSED
 from kypho.cli.inputs import READING, levels_chosen, read_ct_and_labels, read_earlier
-from kypho.cli.options import AsJson, Ct, Earlier, EarlierLabels, LabelFile, Out, Scheme, Series
+from kypho.cli.options import AsJson, Ct, Earlier, EarlierLabels, LabelFile, Out, Scheme, Series, level_name
 
 if TYPE_CHECKING:
     from kypho.case.assessment.run import EarlierCase
@@ -27,7 +27,9 @@ def plan(
     ct: Ct,
     labels: LabelFile = None,
     scheme: Scheme = "auto",
-    level: Annotated[str | None, typer.Option("--level", help="T7, or 'all'. Without it: list them.")] = None,
+    level: Annotated[
+        str | None, typer.Option("--level", help="T7, or 'all'. Without it: list them.", callback=level_name)
+    ] = None,
     series: Series = None,
     device: Annotated[str, typer.Option("--device", help="auto, 13G, 11G, 10G, 8G or pkp-cannula.")] = "auto",
     strategy: Annotated[str, typer.Option("--strategy", help="auto, unilateral or bilateral.")] = "auto",
@@ -49,8 +51,9 @@ def plan(
     with Steps(len(STEPS), quiet=as_json) as steps:
         image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, level=level, series=series)
         many = level is not None and level.lower() == "all"
-        before = read_earlier(earlier, earlier_labels, scheme=scheme, level=None if many else level)
-        for name in levels_chosen(found.labels, level):
+        names = levels_chosen(found.labels, level)
+        before = read_earlier(earlier, earlier_labels, scheme=scheme, level=None if many else names[0])
+        for name in names:
             folder = _folder(out, name, many=many)
             outcome = _one(
                 image, found, name, settings, folder, steps, before, as_json=as_json, keep_going=many
@@ -77,12 +80,12 @@ def _one(
     """Plan and write one level; True if it was refused, None if it was skipped as incomplete."""
     from kypho.case.plan.files import write_plan
     from kypho.case.plan.run import plan_case
-    from kypho.errors import LevelIncompleteError
+    from kypho.errors import LevelError
     from kypho.report.plan import render_plan
 
     try:
         result = plan_case(image, found, name, settings, steps.step, earlier=earlier)
-    except LevelIncompleteError as error:
+    except LevelError as error:
         if not keep_going:
             raise
         typer.echo(f"skipped: {error}", err=True)

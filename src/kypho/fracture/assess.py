@@ -15,7 +15,7 @@ from kypho.fracture.cavity import Cancellous, Cavity, cancellous, cavities, fore
 from kypho.fracture.cavity_findings import cavity_findings, told_clefts
 from kypho.fracture.columns import Columns, level_columns
 from kypho.fracture.damage import schmorl_finding, wall_findings
-from kypho.fracture.earlier import Earlier, hu_before, require_same_body
+from kypho.fracture.earlier import Earlier, bone_before, require_same_body
 from kypho.fracture.endplates import Pit, deepest_pit
 from kypho.fracture.findings import Finding, State, unknown
 from kypho.fracture.foramen import at_foramen, foramen_norm
@@ -32,7 +32,7 @@ from kypho.space import Volume
 __all__ = ["Assessment", "assess_level"]
 
 LEAST_WIDTH = 0.65  # a fracture does not narrow a body; levels next to each other differ by far less
-LEAST_AGREEMENT = np.cos(np.deg2rad(40.0))  # a wedge turns a body by 20 degrees, a kyphosis by less
+LEAST_AGREEMENT = np.cos(np.deg2rad(40.0))  # numerics: a wedge turns a body by 20, a kyphosis by less
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,7 +120,7 @@ def assess_level(
     grade = genant(loss)
     foreign = foreign_ml(vertebra)
     reference = surrounding_hu(vertebra)
-    before = hu_before(vertebra, own, earlier) if earlier is not None and earlier.clear else None
+    before = bone_before(vertebra, own, earlier)
     holes = cavities(vertebra, reference, before) if reference is not None else ()
     bone = cancellous(vertebra, holes)
     others = other_levels(ct, labels, level)

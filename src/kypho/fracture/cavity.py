@@ -14,7 +14,16 @@ from kypho.anatomy import Vertebra
 from kypho.evidence import interval, value
 from kypho.fracture.fluid import fluid_patch
 
-__all__ = ["Cancellous", "Cavity", "cancellous", "cavities", "foreign_ml", "surrounding_hu"]
+__all__ = [
+    "PATCH_NOISE",
+    "BoneBefore",
+    "Cancellous",
+    "Cavity",
+    "cancellous",
+    "cavities",
+    "foreign_ml",
+    "surrounding_hu",
+]
 
 DEEP_MM = 2.5  # numerics: beyond this no cortex and no blur of it is left
 FEWEST_VOXELS = 50
@@ -24,6 +33,7 @@ CORE_QUANTILE = 0.25  # of a core's densities: deep enough to be filled, not the
 CLEAR_VOXELS = 3  # numerics: about a cavity, in which its blurred rim lowers the density of the bone
 RIM_VOXELS = 1  # the rim of a cavity cut at half density is blurred over about a voxel more
 LEAST_SHARE = 0.1  # outside the cut, a smaller share is the spread of cancellous bone itself
+PATCH_NOISE = 0.25  # a patch averages over some twenty times what smoothing does; noise falls with its root
 REGION = (
     0.5,
     0.12,
@@ -46,7 +56,6 @@ class Cavity:
         to_wall_mm: least distance in front of the posterior wall.
         mask: the cavity on the vertebra's local grid.
         contrast_hu: to the shell around it, for fluid found by its shape in thin bone; None otherwise.
-        limit_hu: contrast from which it is more than marrow; None otherwise.
         since_earlier: whether the contrast is that of the change since an earlier CT.
     """
 
@@ -59,8 +68,20 @@ class Cavity:
     to_wall_mm: float
     mask: NDArray[np.bool_] = field(repr=False)
     contrast_hu: float | None = None
-    limit_hu: float | None = None
     since_earlier: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BoneBefore:
+    """The bone on an earlier CT.
+
+    Attributes:
+        hu: density of the same places, on the local grid; NaN off the body.
+        noise_hu: standard deviation of the noise in the change since then, smoothed by a voxel.
+    """
+
+    hu: NDArray[np.float64]
+    noise_hu: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,15 +141,13 @@ def cancellous(vertebra: Vertebra, holes: tuple[Cavity, ...] = ()) -> Cancellous
     )
 
 
-def cavities(
-    vertebra: Vertebra, bone_hu: float, before: NDArray[np.float64] | None = None
-) -> tuple[Cavity, ...]:
+def cavities(vertebra: Vertebra, bone_hu: float, before: BoneBefore | None = None) -> tuple[Cavity, ...]:
     """Gas, fluid and soft-tissue cavities, largest first.
 
     Args:
         vertebra: the model.
         bone_hu: density of the cancellous bone around, which sets the rim of a cavity.
-        before: density of the same places on an earlier CT, on the local grid (`earlier.hu_before`).
+        before: the bone on an earlier CT, in which fluid in thin bone is then told by what has changed.
     """
     smooth = gaussian_filter(vertebra.hu.array, SMOOTH_VOXELS)
     inside = _inside(vertebra, 0.5)
@@ -154,19 +173,20 @@ def cavities(
 
 
 def _with_patch(
-    vertebra: Vertebra, found: list[Cavity], near_gas: NDArray, bone_hu: float, before: NDArray | None
+    vertebra: Vertebra, found: list[Cavity], near_gas: NDArray, bone_hu: float, before: BoneBefore | None
 ) -> list[Cavity]:
     """The cavities with, in thin bone, the fluid that stands out by its shape in place of what it lies in."""
     thinnest = value("fracture.cleft.marrow_hu") if before is None else -np.inf
     if not thinnest <= bone_hu < value("fracture.cleft.bone_hu"):
         return found
-    patch = fluid_patch(vertebra, near_gas, before)
+    patch = fluid_patch(vertebra, near_gas, None if before is None else before.hu)
     if patch is None:
         return found
     if before is None:
         limit = value("fracture.cleft.patch_hu")
     else:
-        limit = value("fracture.cleft.change_hu") / patch.size
+        noise = value("fracture.cleft.noise_multiple") * PATCH_NOISE * before.noise_hu
+        limit = max(value("fracture.cleft.change_hu") / patch.size, noise)
     if patch.contrast_hu < limit:
         return found
     smooth = np.full_like(vertebra.hu.array, patch.mean_hu)
@@ -174,7 +194,6 @@ def _with_patch(
         _cavity(vertebra, patch.mask, patch.mask, smooth, bone_hu, "fluid"),
         volume_ml=patch.volume_ml,
         contrast_hu=patch.contrast_hu,
-        limit_hu=limit,
         since_earlier=before is not None,
     )
     rest = [c for c in found if c.content == "gas" or not (c.mask & patch.mask).any()]

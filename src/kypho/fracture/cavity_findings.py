@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from kypho.evidence import interval, value
-from kypho.fracture.cavity import Cavity
+from kypho.fracture.cavity import PATCH_NOISE, Cavity
 from kypho.fracture.findings import Finding, unknown
 
 __all__ = ["cavity_findings", "told_clefts"]
@@ -16,7 +16,6 @@ __all__ = ["cavity_findings", "told_clefts"]
 SURFACE_MM = 1.5  # numerics: about a cortex and its blur
 NEAR_WALL_MM = 2.0  # numerics: said in words only
 CORTEX_MM = 2.5  # numerics: the soft core of a cavity at the cortex ends under its blur
-PATCH_NOISE = 0.25  # a patch averages over some twenty times what smoothing does; noise falls with its root
 FLAT = 0.6  # height over width; a cleft lies between endplates, a tumour is as tall as it is wide
 
 
@@ -42,7 +41,7 @@ def cavity_findings(
         "fracture.cleft.fluid_hu",
         "fracture.cleft.bone_hu",
         "fracture.cleft.patch_hu",
-        "fracture.cleft.change_hu",
+        "fracture.cleft.marrow_hu",
         noise_id,
     )
     lytic_ids = ("fracture.lytic.core_hu", "fracture.lytic.bone_hu", noise_id)
@@ -88,10 +87,12 @@ def told_clefts(holes: Iterable[Cavity], bone_hu: float, noise_hu: float) -> lis
 
 def _told(cavity: Cavity, told_hu: float, noise_hu: float) -> bool:
     """Whether noise does not explain a cavity; a patch averages much of the noise away."""
-    if cavity.contrast_hu is None or cavity.limit_hu is None:
+    if cavity.contrast_hu is None:
         return cavity.mean_hu <= told_hu
+    if cavity.since_earlier:
+        return True  # the noise of both scans is in the limit it has passed
     noise = value("fracture.cleft.noise_multiple") * noise_hu * PATCH_NOISE
-    return bool(cavity.contrast_hu >= np.hypot(cavity.limit_hu, noise))
+    return bool(cavity.contrast_hu >= np.hypot(value("fracture.cleft.patch_hu"), noise))
 
 
 def _doubt(bone_hu: float, fluid: list[Cavity], soft: list[Cavity]) -> str:
@@ -143,6 +144,8 @@ def _cleft(clefts: list[Cavity], bone_hu: float, doubt: str, evidence: tuple[str
         return replace(_none(factor, "fracture.cleft.smallest_ml", seen, why, evidence), excludes_gas=True)
     best = clefts[0]
     touches = "reaches the surface of the body" if best.to_surface_mm < SURFACE_MM else "inside the body"
+    if best.since_earlier:
+        evidence = (*evidence, "fracture.cleft.change_hu")
     near = "; within 2 mm of the posterior wall" if best.to_wall_mm < NEAR_WALL_MM else ""
     return _some(
         factor,

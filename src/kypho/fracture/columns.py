@@ -106,7 +106,7 @@ class Columns:
         """
         x, y = np.meshgrid(self.x_mm / self.half_width_mm, self.depth_share())
         use = np.isfinite(self.height_mm)
-        # Beyond the rim a polynomial runs away; the rim's own height is held.
+        # Beyond the footprint's box the polynomials would run away.
         at = _smooth_terms(np.clip(across, -1, 1), np.clip(along, 0, 1))
         design = _smooth_terms(x[use], y[use])
         low, high = (at @ robust_fit(design, end[use]) for end in (self.bottom_mm, self.top_mm))
@@ -125,19 +125,20 @@ def _smooth_terms(across: NDArray, along: NDArray) -> NDArray[np.float64]:
     return np.column_stack([across**i * along**j for i in range(5) for j in range(5 - i)])
 
 
-def rough_frame(labels: Labels, level: str, beside: Frame) -> Frame:
+def rough_frame(labels: Labels, level: str, hint: NDArray) -> Frame:
     """A frame for a level without a vertebra model, good enough to start `level_columns` from.
 
     Args:
         labels: the labels.
         level: the level.
-        beside: frame of a level near it.
+        hint: direction towards the head. Nothing else of a level judged by this one may enter, or the two
+            would always agree.
     """
     box = labels.box(level, MARGIN_MM)
     grid = labels.volume.grid.crop([part.start for part in box], [part.stop for part in box])
     canal = [name for name in ("spinal_canal", "spinal_cord") if labels.has(name)]
     points = grid.to_world(np.argwhere(labels.part(canal[0], box))) if canal else np.zeros((0, 3))
-    return first_frame(labels.part(level, box), grid, points, beside.superior, beside.posterior)
+    return first_frame(labels.part(level, box), grid, points, hint)
 
 
 def level_columns(labels: Labels, level: str, frame: Frame) -> Columns:

@@ -11,15 +11,13 @@ from kypho.evidence import value
 from kypho.fracture.endplates import Pit
 from kypho.fracture.findings import Finding, State, graded, unknown
 from kypho.fracture.foramen import ForamenNorm, at_foramen, unpaired_mm2
-from kypho.fracture.walls import Opening, Wall, openings
+from kypho.fracture.walls import Opening, Wall, enough_seen, openings
 
 __all__ = ["schmorl_finding", "wall_findings"]
 
 WALL_EVIDENCE = ("fracture.wall.defect_fraction", "fracture.wall.threshold_area_mm2")
 FORAMEN_EVIDENCE = ("fracture.bvf.width_mm", "fracture.bvf.height_mm")
 SLICES_MM = (1.0, 1.5, 2.5)  # numerics: the thicknesses the uncertainty was measured at
-SEEN_SHARE = 0.4
-"""Share of the wall's picture that must be seen before "no defect" means anything."""
 
 
 def _area_error(area: float, slice_mm: float) -> float:
@@ -55,17 +53,11 @@ def wall_findings(
     return (cortical, posterior, medial), (*behind, *around, *inner)
 
 
-def _seen(wall: Wall) -> bool:
-    columns = wall.seen.any(axis=0).sum()
-    rows = wall.seen.any(axis=1).sum()
-    return bool(columns and rows and wall.seen.sum() >= SEEN_SHARE * columns * rows and rows > 4)
-
-
 def _largest(
     factor: str, walls: list[Wall], limit_id: str, slice_mm: float, blocked: str
 ) -> tuple[Finding, tuple[Opening, ...]]:
     evidence = ("fracture.wall.defect_fraction", limit_id)
-    unseen = [wall.name for wall in walls if not _seen(wall)]
+    unseen = [wall.name for wall in walls if not enough_seen(wall)]
     if blocked or len(unseen) == len(walls):
         return unknown(factor, "mm2", "walls", blocked or "no wall could be followed", evidence), ()
     found = sorted((o for wall in walls for o in openings(wall)), key=lambda o: -o.area_mm2)
@@ -94,7 +86,7 @@ def _posterior(
     wall: Wall, norm: ForamenNorm, slice_mm: float, blocked: str
 ) -> tuple[Finding, tuple[Opening, ...]]:
     factor, evidence = "posterior_wall_defect", (*WALL_EVIDENCE, *FORAMEN_EVIDENCE)
-    if blocked or not _seen(wall):
+    if blocked or not enough_seen(wall):
         why = blocked or "the wall could not be followed"
         return unknown(factor, "mm2", "posterior wall", why, evidence), ()
     found = openings(wall)

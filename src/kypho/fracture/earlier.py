@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from kypho.anatomy import Labels, Vertebra, build_vertebra
 from kypho.errors import LevelError
 from kypho.evidence import value
-from kypho.fracture.cavity import foreign_ml
+from kypho.fracture.cavity import BoneBefore, foreign_ml
 from kypho.fracture.columns import Columns, level_columns
 from kypho.fracture.heights import Heights, body_heights
 from kypho.fracture.neighbours import looks_broken
-from kypho.fracture.scan import slice_mm, too_thick_mm
+from kypho.fracture.scan import noise_hu, slice_mm, too_thick_mm
 from kypho.fracture.wall_pictures import body_walls
-from kypho.fracture.walls import Wall
+from kypho.fracture.walls import Wall, enough_seen
 from kypho.space import Volume, sample_at
 
-__all__ = ["Earlier", "hu_before", "measure_earlier", "require_same_body"]
+__all__ = ["Earlier", "bone_before", "hu_before", "measure_earlier", "require_same_body"]
 
 
 LEAST_HEIGHT_MM = 1.0  # numerics: no column of a body is lower; beyond its rim the surfaces may cross
@@ -33,17 +33,16 @@ class Earlier:
         vertebra: its model.
         columns: of the body.
         heights: its heights.
-        back: the posterior wall; None where the slices are too thick to see one.
-        clear: whether its bone can be seen: thin slices, and no cement or metal in the body.
+        back: the posterior wall; None where the scan tells nothing of the bone: slices too thick, cement or
+            metal in the body, or too little of the wall to be seen.
         thick_mm: distance of its slices if they are too thick to be among those measured on, else 0.
-        notes: why its heights may not be those of an intact body.
+        notes: what is compared, and what the earlier CT cannot tell.
     """
 
     vertebra: Vertebra
     columns: Columns
     heights: Heights
     back: Wall | None
-    clear: bool
     thick_mm: float
     notes: tuple[str, ...]
 
@@ -59,35 +58,52 @@ def measure_earlier(ct: Volume, labels: Labels, level: str) -> Earlier:
     Raises:
         LevelError: the level is not there, incomplete, or its heights cannot be read.
     """
-    vertebra = build_vertebra(ct, labels, level)
-    columns = level_columns(labels, level, vertebra.frame)
+    try:
+        vertebra = build_vertebra(ct, labels, level)
+        columns = level_columns(labels, level, vertebra.frame)
+    except LevelError as error:
+        raise LevelError(f"on the earlier CT: {error}") from error
     heights = body_heights(columns)
     if not heights.whole:
         raise LevelError(f"the heights of {level} cannot be read on the earlier CT; check its labels")
-    notes = ["compared with the level's own heights, posterior wall and bone on the earlier CT"]
+    thick = too_thick_mm(slice_mm(labels, level))
+    back = body_walls(vertebra)["posterior"]
+    blind = ""
+    if thick:
+        blind = "its slices are too thick"
+    elif foreign_ml(vertebra) > value("fracture.foreign_ml"):
+        blind = "it shows cement or metal in the body"
+    elif not enough_seen(back):
+        blind = "too little of the posterior wall is seen"
+    compared = "heights" if blind else "heights, posterior wall and bone"
+    notes = [f"compared with the level's own {compared} on the earlier CT"]
+    if blind:
+        notes.append(f"of the bone as it was the earlier CT tells nothing: {blind}")
     if broken := looks_broken(heights, []):
         notes.append(f"on the earlier CT {broken}: only what was lost since then is counted")
-    thick = too_thick_mm(slice_mm(labels, level))
-    filled = foreign_ml(vertebra) > value("fracture.foreign_ml")
-    if thick or filled:
-        why = "slices too thick" if thick else "cement or metal in the body"
-        notes.append(f"the earlier CT, with {why}, tells nothing of the bone as it was")
     return Earlier(
         vertebra=vertebra,
         columns=columns,
         heights=heights,
-        back=None if thick else body_walls(vertebra)["posterior"],
-        clear=not (thick or filled),
+        back=None if blind else back,
         thick_mm=thick,
         notes=tuple(notes),
     )
 
 
+def bone_before(vertebra: Vertebra, own: Columns, earlier: Earlier | None) -> BoneBefore | None:
+    """The bone as it was, place by place; None without an earlier CT that shows it."""
+    if earlier is None or earlier.back is None:
+        return None
+    noise = float(np.hypot(noise_hu(vertebra), noise_hu(earlier.vertebra)))
+    return BoneBefore(hu=hu_before(vertebra, own, earlier), noise_hu=noise)
+
+
 def hu_before(vertebra: Vertebra, own: Columns, earlier: Earlier) -> NDArray[np.float64]:
-    """Density that each voxel's place in the body had on the earlier CT, on the local grid; NaN elsewhere.
+    """Density that each voxel's place in the body had on the earlier CT, on the local grid.
 
     A place is the same share of the width, of the depth, and of the height between the endplates, which a
-    collapse leaves nearly in step.
+    collapse leaves nearly in step. NaN outside the body.
     """
     before = earlier.columns
     inside = np.argwhere(vertebra.body)

@@ -46,29 +46,34 @@ def foramen_norm(neighbours: dict[str, Wall], before: Wall | None = None) -> For
     """The norm from the posterior walls of the neighbours, by name; none or one fall back on publications.
 
     One standard deviation of published areas is allowed between neighbouring levels; it holds between
-    patients, who differ more. With the level's own wall on an earlier CT the neighbours have no say; as much
-    is allowed between two scans, on which a thin foramen opens more or less.
+    patients, who differ more. With the level's own wall on an earlier CT the neighbours have no say, and as
+    much is allowed between two scans, on which a thin foramen opens more or less; unless that wall was open
+    by more than a foramen already.
     """
     width, height = interval("fracture.bvf.width_mm"), interval("fracture.bvf.height_mm")
     mean = _ellipse_mm2(value("fracture.bvf.width_mm"), value("fracture.bvf.height_mm"))
     published = _ellipse_mm2(width[1], height[1])
     spread = (published - _ellipse_mm2(width[0], height[0])) / 4
-    if before is not None:
-        usual = max((o.area_mm2 for o in at_foramen(before, openings(before))), default=0.0)
-        return ForamenNorm(usual_mm2=usual, largest_mm2=usual + spread, source="the earlier CT")
-    own = [
-        max((o.area_mm2 for o in at_foramen(wall, openings(wall))), default=0.0)
-        for wall in neighbours.values()
-    ]
+    own = [_widest_mm2(wall) for wall in neighbours.values()]
     if not own:
-        return ForamenNorm(usual_mm2=mean, largest_mm2=published, source="published sizes")
-    usual = max(own)
-    if len(own) < NEIGHBOURS:
-        usual = max(usual, mean)
-        return ForamenNorm(
-            usual_mm2=usual, largest_mm2=max(usual + 2 * spread, published), source=_names(neighbours)
+        norm = ForamenNorm(usual_mm2=mean, largest_mm2=published, source="published sizes")
+    elif len(own) < NEIGHBOURS:
+        usual = max(*own, mean)
+        largest = max(usual + 2 * spread, published)
+        norm = ForamenNorm(usual_mm2=usual, largest_mm2=largest, source=_names(neighbours))
+    else:
+        usual = max(own)
+        norm = ForamenNorm(
+            usual_mm2=usual, largest_mm2=min(usual + spread, published), source=_names(neighbours)
         )
-    return ForamenNorm(usual_mm2=usual, largest_mm2=min(usual + spread, published), source=_names(neighbours))
+    if before is None or (usual := _widest_mm2(before)) > norm.largest_mm2:
+        return norm
+    return ForamenNorm(usual_mm2=usual, largest_mm2=min(usual + spread, published), source="the earlier CT")
+
+
+def _widest_mm2(wall: Wall) -> float:
+    """The largest single opening at the place of the foramen."""
+    return max((o.area_mm2 for o in at_foramen(wall, openings(wall))), default=0.0)
 
 
 def _names(neighbours: dict[str, Wall]) -> str:

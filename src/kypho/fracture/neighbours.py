@@ -102,7 +102,7 @@ def _columns(labels: Labels, vertebra: Vertebra, away: int, notes: list[str]) ->
     failed = [check.reason for check in quality_of(labels, name) if not check.passed]
     if not failed:
         try:
-            columns = level_columns(labels, name, rough_frame(labels, name, vertebra.frame))
+            columns = level_columns(labels, name, rough_frame(labels, name, vertebra.frame.superior))
         except KyphoError as error:
             failed = [str(error)]
         else:

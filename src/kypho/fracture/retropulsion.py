@@ -51,7 +51,7 @@ class Hump:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Strips:
-    """Pixels of a wall strip by strip: up, across, and the position over half of the neighbours' shape."""
+    """Pixels of a wall strip by strip: up, across, and the position over a share of the shape of its like."""
 
     up_mm: NDArray[np.float64]
     across_mm: NDArray[np.float64]
@@ -64,13 +64,13 @@ def retropulsion(wall: Wall, beside: Sequence[Wall] = (), before: Wall | None = 
     No posterior wall is straight: it is hollow where the vein leaves, stands out at the rims and differs
     from its neighbours by half a millimetre, here more, there less. That is a Gaussian process over the
     wall, with the spread and the extent of intact walls, about a line in each strip and a shrunken mean of
-    the neighbours' shapes. Over it one rounded hump of any depth from 0 on is looked for, of many places
+    the shapes of walls like it. Over it one rounded hump of any depth from 0 on is looked for, of many places
     and sizes; the depth is the mean over all of them, each weighted by how well it explains the wall.
 
     Args:
         wall: the posterior wall.
         beside: those of the levels next to it; without any, its strips are taken as straight.
-        before: the same wall on an earlier CT, which then takes their place.
+        before: the same wall on an earlier CT, without a hump; it then takes their place.
 
     Returns:
         The hump; None where too little of the wall is seen.
@@ -187,6 +187,9 @@ def retropulsion_finding(
             hump may lose or gain.
         before: the same wall on an earlier CT.
     """
+    stood_out = before is not None and not _was_flat(before, beside)
+    if stood_out:
+        before = None
     natural = "fracture.wall.natural_mm" if before is None else "fracture.wall.repeat_mm"
     evidence = ("fracture.retropulsion_mm", "fracture.retropulsion_excluded_mm", natural)
     hump = retropulsion(wall, beside, before)
@@ -201,6 +204,8 @@ def retropulsion_finding(
     against = "its own line and its neighbours' shape" if beside else "its own straight line"
     if before is not None:
         against = "its own line and its shape on the earlier CT"
+    if stood_out:
+        said += "; on the earlier CT it may have stood out already, so that is not what it is compared with"
     return Finding(
         factor="retropulsion",
         state=state,
@@ -211,6 +216,12 @@ def retropulsion_finding(
         how=f"hump of the wall over {against}, about the midline{said}",
         evidence=evidence,
     )
+
+
+def _was_flat(before: Wall, beside: Sequence[Wall]) -> bool:
+    """Whether an earlier wall had no hump: one that was there before is one all the same."""
+    hump = retropulsion(before, beside)
+    return hump is not None and _state(hump.depth_mm, hump.error_mm, "", 0.0)[0] == "absent"
 
 
 def _state(depth: float, error: float, blocked: str, stairs_mm: float) -> tuple[State, str]:

@@ -23,6 +23,7 @@ __all__ = [
     "Opening",
     "Wall",
     "against_its_like",
+    "enough_seen",
     "openings",
     "smooth_share",
     "third_of",
@@ -30,6 +31,8 @@ __all__ = [
 
 WALLS = ("posterior", "anterior", "left", "right")
 SOFT_HU = 40.0  # numerics: muscle, cord and vessels without contrast
+SEEN_SHARE = 0.4  # numerics: of the wall's picture
+FEWEST_ROWS = 4  # numerics: fewer are no picture
 SMOOTH_PIXELS = 0.9  # numerics: less than a native pixel
 WHOLE_FRACTION = 0.6  # where this share of the wall's density is left, a hole has ended
 MOSTLY_GONE = 0.5  # of what walls like it have; an intact wall has 0.84 of its neighbours' or more
@@ -95,6 +98,13 @@ class Opening:
     left_of_density: float
     at_edge: bool
     outline: NDArray[np.bool_] = field(repr=False)
+
+
+def enough_seen(wall: Wall) -> bool:
+    """Whether so much of the wall's picture is seen that "no defect" means anything."""
+    columns = wall.seen.any(axis=0).sum()
+    rows = wall.seen.any(axis=1).sum()
+    return bool(columns and rows and wall.seen.sum() >= SEEN_SHARE * columns * rows and rows > FEWEST_ROWS)
 
 
 def against_its_like(wall: Wall, like: Iterable[Wall], words: str) -> Wall:
