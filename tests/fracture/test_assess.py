@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from kypho.anatomy import Labels
+from kypho.errors import LevelIncompleteError
 from kypho.fracture import FACTORS, assess_level
 from kypho.fracture.advice import advice
 from kypho.fracture.cavity import cancellous, cavities
 from kypho.phantoms.fractures import Cleft, FractureSpec, WallDefect, make_fracture
+from kypho.space import Frame
 
 
 def test_an_intact_level_has_every_factor_and_nothing_broken(intact):
@@ -160,3 +162,14 @@ def test_the_cancellous_mean_is_that_of_the_region(a_t7, with_hu):
     flat = with_hu(a_t7, a_t7.body & (a_t7.bone_mm.array > 1.0), 137.0)
     bone = cancellous(flat)
     assert (bone.mean_hu, bone.sd_hu) == pytest.approx((137.0, 0.0), abs=1e-3)
+
+
+@pytest.mark.parametrize("turn", [50.0, 90.0, 180.0])
+def test_a_model_that_looks_another_way_than_the_labels_beside_it_is_refused(a_chest, a_t7, turn):
+    """The neighbours are looked at by themselves: a wrong model must not turn them with it."""
+    ct, found = a_chest
+    angle = np.deg2rad(turn)
+    spin = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    frame = Frame(origin_mm=a_t7.frame.origin_mm, rotation=a_t7.frame.rotation @ spin)
+    with pytest.raises(LevelIncompleteError, match="another way"):
+        assess_level(ct.volume, found.labels, replace(a_t7, frame=frame))
