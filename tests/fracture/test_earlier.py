@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from kypho.anatomy import Labels
 from kypho.errors import LevelError
 from kypho.fracture import assess_level
+from kypho.fracture.carried import bone_before
 from kypho.fracture.columns import level_columns
-from kypho.fracture.earlier import hu_before, measure_earlier
+from kypho.fracture.earlier import measure_earlier
 from kypho.fracture.foramen import foramen_norm
-from kypho.fracture.heights import SITES
+from kypho.fracture.heights import SITES, body_heights
 from kypho.fracture.wall_pictures import body_walls
 from kypho.phantoms.fractures import Cleft, Collapse, FractureSpec, Retropulsion, WallDefect
 from kypho.space import Grid, Volume
@@ -49,12 +52,44 @@ def test_what_the_neighbours_are_like_has_no_say(broken, before, a_chest, a_t7):
     assert assess_level(case.ct, alone, vertebra, earlier=before).loss.percent == pytest.approx(with_others)
 
 
-def test_a_body_broken_before_says_so(broken):
-    case, vertebra, _ = broken
+def test_a_body_broken_before_is_compared_with_its_neighbours(broken):
+    case, vertebra, blind = broken
     again = measure_earlier(case.ct, case.labels, "T7")
     seen = assess_level(case.ct, case.labels, vertebra, earlier=again)
-    assert seen.loss.percent["anterior"] == pytest.approx(0.0, abs=1e-9)
-    assert any("only what was lost since then" in note for note in seen.notes)
+    assert seen.loss == blind.loss
+    assert any("looks broken itself" in note for note in seen.notes)
+
+
+def test_swapped_scans_are_refused(broken, a_chest, a_t7):
+    """A body does not grow; a mild enough wedge does not look broken by itself."""
+    case, _, _ = broken
+    ct, found = a_chest
+    before = measure_earlier(case.ct, case.labels, "T7")
+    low = replace(before, heights=body_heights(before.columns))
+    with pytest.raises(LevelError, match="swapped"):
+        assess_level(ct.volume, found.labels, a_t7, earlier=low)
+
+
+def test_another_level_under_the_same_name_is_refused(a_chest, a_t7):
+    ct, found = a_chest
+    ids = {**found.labels.ids, "T7": found.labels.ids["T8"], "T8": found.labels.ids["T7"]}
+    other = measure_earlier(ct.volume, replace(found.labels, ids=ids), "T7")
+    with pytest.raises(LevelError, match="name the levels alike"):
+        assess_level(ct.volume, found.labels, a_t7, earlier=other)
+
+
+def test_labels_that_stand_a_slice_apart_are_brought_together(fracture, a_chest):
+    """The same bone, its label one slice of 2.5 mm too high: the pattern says where it belongs."""
+    ct, found = a_chest
+    array = np.roll(found.labels.volume.array, 1, axis=0)
+    moved = measure_earlier(ct.volume, replace(found.labels, volume=found.labels.volume.like(array)), "T7")
+    case, vertebra, _ = fracture(FractureSpec(density_drop_hu=80.0))
+    own = level_columns(case.labels, "T7", vertebra.frame)
+    carried = bone_before(vertebra, own, moved).hu
+    deep = vertebra.body & (vertebra.bone_mm.array > 2.5)
+    assert np.corrcoef(carried[deep], vertebra.hu.array[deep])[0, 1] > 0.9
+    seen = assess_level(case.ct, case.labels, vertebra, earlier=moved).finding("intravertebral_cleft")
+    assert seen.state == "not_assessable"
 
 
 def test_a_smaller_patient_is_refused(a_chest, a_t7):
@@ -69,7 +104,7 @@ def test_a_smaller_patient_is_refused(a_chest, a_t7):
 
 def test_the_density_carried_over_from_itself_is_its_own(a_chest, a_t7, before):
     own = level_columns(a_chest[1].labels, "T7", a_t7.frame)
-    carried = hu_before(a_t7, own, before)
+    carried = bone_before(a_t7, own, before).hu
     # The same columns on both sides: every place maps onto itself, and only the rounding of floats is left.
     assert carried[a_t7.body] == pytest.approx(a_t7.hu.array[a_t7.body], abs=0.5)
     assert np.isnan(carried[~a_t7.body]).all()
@@ -79,7 +114,7 @@ def test_a_collapse_carries_the_bone_along(fracture, before):
     """A body pressed to half its height is its old bone again, place by place."""
     case, vertebra, _ = fracture(FractureSpec(collapse=Collapse(kind="crush", loss=0.4)))
     own = level_columns(case.labels, "T7", vertebra.frame)
-    carried = hu_before(vertebra, own, before)
+    carried = bone_before(vertebra, own, before).hu
     deep = vertebra.body & (vertebra.bone_mm.array > 2.5)
     still = before.vertebra.hu.array[before.vertebra.body & (before.vertebra.bone_mm.array > 2.5)].std()
     off = carried[deep] - vertebra.hu.array[deep]
@@ -131,15 +166,13 @@ def test_a_wall_is_not_pushed_against_itself(a_chest, a_t7, before, intact):
     assert "earlier CT" in seen.how
 
 
-def test_an_earlier_ct_with_thick_slices_says_that_it_tells_only_heights(a_chest, a_t7):
+def test_an_earlier_ct_with_thick_slices_is_refused(a_chest, a_t7):
     ct, found = a_chest
     thick = [Volume(array=v.array[::2], grid=every_second(v.grid), unit=v.unit)
              for v in (ct.volume, found.labels.volume)]  # fmt: skip
     labels = Labels(volume=thick[1], scheme=found.labels.scheme, ids=found.labels.ids)
-    seen = measure_earlier(thick[0], labels, "T7")
-    assert seen.back is None
-    assert any("slices are too thick" in note for note in seen.notes)
-    assert not any("wall and bone" in note for note in seen.notes)
+    with pytest.raises(LevelError, match="5 mm apart, too thick"):
+        measure_earlier(thick[0], labels, "T7")
 
 
 def test_a_cemented_earlier_body_tells_nothing_of_the_bone(a_chest, a_t7):

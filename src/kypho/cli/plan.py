@@ -88,8 +88,11 @@ def _one(
     except LevelError as error:
         if not keep_going:
             raise
-        typer.echo(f"skipped: {error}", err=True)
-        return None
+        if earlier is None:
+            typer.echo(f"skipped: {error}", err=True)
+            return None
+        typer.echo(f"{name}: tried again without the earlier CT: {error}", err=True)
+        return _one(image, found, name, settings, folder, steps, None, as_json=as_json, keep_going=True)
     document = write_plan(result, folder, steps.timings_s, steps.step, render_plan)
     if as_json:
         typer.echo(document.model_dump_json(by_alias=True))

@@ -11,11 +11,12 @@ from kypho.anatomy import Labels, Side, Vertebra
 from kypho.errors import LevelIncompleteError
 from kypho.evidence import value
 from kypho.fracture.bone import OtherLevels, density_findings, other_levels
+from kypho.fracture.carried import bone_before
 from kypho.fracture.cavity import Cancellous, Cavity, cancellous, cavities, foreign_ml, surrounding_hu
 from kypho.fracture.cavity_findings import cavity_findings, told_clefts
 from kypho.fracture.columns import Columns, level_columns
 from kypho.fracture.damage import schmorl_finding, wall_findings
-from kypho.fracture.earlier import Earlier, bone_before, require_same_body
+from kypho.fracture.earlier import Earlier, require_same_body
 from kypho.fracture.endplates import Pit, deepest_pit
 from kypho.fracture.findings import Finding, State, unknown
 from kypho.fracture.foramen import at_foramen, foramen_norm
@@ -98,7 +99,7 @@ def assess_level(
 
     Raises:
         LevelIncompleteError: the model faces another way than the levels beside it.
-        LevelError: the earlier CT shows another vertebra.
+        LevelError: the earlier CT shows another vertebra, or a lower one.
     """
     level = vertebra.level
     slices, stairs = slice_mm(labels, level), stairs_mm(labels, level)
@@ -109,23 +110,23 @@ def assess_level(
     notes = beside.notes
     thick = too_thick_mm(slices)
     if earlier is not None:
-        require_same_body(own, earlier, level)
+        require_same_body(own, heights, earlier, level)
         notes += earlier.notes
     loss = height_loss(
         heights,
         beside.references,
-        max(thick, earlier.thick_mm if earlier else 0.0),
+        thick,
         earlier=earlier.heights if earlier else None,
     )
     grade = genant(loss)
     foreign = foreign_ml(vertebra)
     reference = surrounding_hu(vertebra)
-    before = bone_before(vertebra, own, earlier)
+    blocked, noise = _blocked(foreign, slices), noise_hu(vertebra)
+    before = None if blocked else bone_before(vertebra, own, earlier)
     holes = cavities(vertebra, reference, before) if reference is not None else ()
     bone = cancellous(vertebra, holes)
     others = other_levels(ct, labels, level)
     pits = deepest_pit(own, upper=True), deepest_pit(own, upper=False)
-    blocked, noise = _blocked(foreign, slices), noise_hu(vertebra)
     near = zip(labels.neighbours(level), (beside.above, beside.below), strict=True)
     backs = {n: neighbour_posterior(ct, labels, n, c) for n, c in near if n and c is not None}
     walls = _walls(vertebra, backs)

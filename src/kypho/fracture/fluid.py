@@ -2,8 +2,8 @@
 
 Voxel by voxel, marrow about the vein is as dark as fluid once cancellous bone is thin. Averaged over the
 shape of a cleft and set against a shell around it, beyond the blur of its rim, a cleft stands out by more:
-the vein fades into the bone, a cleft ends. With an earlier CT the vein is known: what stands out is sought in
-the change since then.
+the vein fades into the bone, a cleft ends. With an earlier CT what stands out is sought in the change since
+then, away from the vein, which contrast medium fills on one scan and not on another.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfftn, next_fast_len, rfftn
 
 from kypho.anatomy import Vertebra
-from kypho.evidence import interval
+from kypho.evidence import interval, value
 
 __all__ = ["Patch", "fluid_patch"]
 
@@ -26,6 +26,8 @@ RIM_MM = 0.8  # numerics: the blurred rim is half filled: it counts in the volum
 SHELL_MM = 1.8  # numerics: the shell ends here
 WITHIN = 0.9  # share of the patch that must lie in the bone
 AROUND = 0.4  # share of its shell that must
+VEIN_SHARE = 0.35  # of the body's depth, in front of the posterior wall, in which the vein's branches meet
+VEIN_HALF_MM = 6.0  # numerics: both branches, half as wide again as the widest foramen's half
 CLIP_HU = (-150.0, 600.0)  # numerics: gas and cortex blurred into the shell must not rule its mean
 
 
@@ -35,7 +37,7 @@ class Patch:
 
     Attributes:
         mean_hu: of the patch.
-        contrast_hu: mean of its shell less its own, in density or in the change of density.
+        contrast_hu: mean of its shell less its own: in density, or the smaller of that and of its change.
         size: its diameter, in multiples of that of the smallest patch.
         volume_ml: with every voxel in and about it counted by the share that is filled.
         mask: voxels at least half filled, on the vertebra's local grid.
@@ -64,7 +66,7 @@ def fluid_patch(
     hu = np.clip(vertebra.hu.array, *CLIP_HU)
     image = hu
     if before is not None:
-        bone &= np.isfinite(before)
+        bone &= np.isfinite(before) & ~_about_the_vein(vertebra)
         image = hu - np.clip(np.nan_to_num(before), *CLIP_HU)
     if not bone.any():
         return None
@@ -81,6 +83,14 @@ def fluid_patch(
     return _measured(vertebra, bone, image, centre, best)
 
 
+def _about_the_vein(vertebra: Vertebra) -> NDArray[np.bool_]:
+    """Where the basivertebral vein runs: full of contrast medium on one scan it looks like bone that went."""
+    z, y, x = vertebra.axes_mm
+    low, high = vertebra.body_box_mm
+    deep = y[None, :] > vertebra.wall.y_mm(z)[:, None] - VEIN_SHARE * (high[1] - low[1])
+    return np.asarray(deep[:, :, None] & (np.abs(x) < VEIN_HALF_MM))
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Spot:
     """Where an averaged patch stands out most; `level_hu` is its mean in the image it stands out in."""
@@ -93,19 +103,24 @@ class _Spot:
 
 
 def _darkest(density: _Average, seen: _Average, volume_ml: float, step_mm: float) -> _Spot | None:
-    """The place at which a patch of one size stands out most and is as dark as fluid."""
+    """The place at which a patch of one size stands out most and is as dark as fluid.
+
+    What stands out in the change must stand out in the density itself: a place that was bright before, a bone
+    island or a vein full of contrast, has lost nothing that a cleft would take.
+    """
     wide, tall = _half_mm(volume_ml)
     shell = _ellipsoid(wide + SHELL_MM, tall + SHELL_MM, step_mm, wide + SHELL_MM)
     shell ^= _ellipsoid(wide + RIM_MM, tall + RIM_MM, step_mm, wide + SHELL_MM)
     patch = _ellipsoid(wide, tall, step_mm, wide)
     mean, filled = density(patch)
-    inner, _ = seen(patch)
-    outer, around = seen(shell)
+    own, around = density(shell)
+    inner, outer = seen(patch)[0], seen(shell)[0]
     low, high = interval("fracture.cleft.fluid_hu")
     fluid = (filled >= WITHIN) & (around >= AROUND) & (mean >= low) & (mean <= high)
-    if not fluid.any():
+    bright_before = (outer - inner) - (own - mean) > value("fracture.cleft.change_hu") / 2
+    contrast = np.where(fluid & ~bright_before, np.minimum(outer - inner, own - mean), -np.inf)
+    if not np.isfinite(contrast).any():
         return None
-    contrast = np.where(fluid, outer - inner, -np.inf)
     at = np.unravel_index(int(np.argmax(contrast)), contrast.shape)
     return _Spot(
         at=tuple(int(i) for i in at),
