@@ -17,7 +17,7 @@ from kypho.fracture.earlier import Earlier
 from kypho.fracture.scan import noise_hu
 from kypho.space import sample_at
 
-__all__ = ["bone_before", "places_before"]
+__all__ = ["bone_before"]
 
 DEEP_MM = 2.5  # numerics: beyond the cortex and its blur
 EVERY = 4  # numerics: some thousands of places tell a pattern
@@ -42,7 +42,7 @@ def bone_before(vertebra: Vertebra, own: Columns, earlier: Earlier | None) -> Bo
     if earlier is None or earlier.back is None:
         return None
     inside = np.argwhere(vertebra.body)
-    places = places_before(vertebra, inside, own, earlier.columns)
+    places = _places_before(vertebra, inside, own, earlier.columns)
     deep = (vertebra.bone_mm.array > DEEP_MM)[tuple(inside.T)]
     shift, alike = _best_shift(vertebra, inside[deep][::EVERY], places[deep][::EVERY], earlier)
     if alike < value("fracture.earlier.alike"):
@@ -58,7 +58,7 @@ def bone_before(vertebra: Vertebra, own: Columns, earlier: Earlier | None) -> Bo
     return BoneBefore(hu=hu, noise_hu=noise)
 
 
-def places_before(
+def _places_before(
     vertebra: Vertebra, voxels: NDArray[np.intp], own: Columns, before: Columns
 ) -> NDArray[np.float64]:
     """Where voxels (n, 3) of the local grid were, mm in the frame of the earlier columns, shape (n, 3)."""

@@ -37,9 +37,7 @@ WALL_HALF_MM = 8.0  # numerics: half width of the wall in front of a canal, well
 RIM_MM = 4.0  # numerics: depth of the rim in front of the wall over which the wall's height is read
 CORE_SHARE = 0.85  # share of the footprint's half axes over which an endplate is one plane; the rim has lips
 WALL_SHARE = 0.4  # share of the height, up and down from the middle, in which the wall is one line
-OWN_WEDGE_DEG = (
-    4.0  # numerics: between the endplates of an unbroken body, its own wedge and the label's error
-)
+OWN_WEDGE_DEG = 4.0  # numerics: below it the endplates of a coarse label lean by chance
 STANDING = 0.25  # share of the wall that a fragment leaves in its place
 LEVELLINGS = 3  # numerics: by then a frame turns by less than a tenth of a degree
 

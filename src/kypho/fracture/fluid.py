@@ -26,7 +26,7 @@ RIM_MM = 0.8  # numerics: the blurred rim is half filled: it counts in the volum
 SHELL_MM = 1.8  # numerics: the shell ends here
 WITHIN = 0.9  # share of the patch that must lie in the bone
 AROUND = 0.4  # share of its shell that must
-VEIN_SHARE = 0.35  # of the body's depth, in front of the posterior wall, in which the vein's branches meet
+VEIN_SHARE = 0.35  # numerics: of the body's depth before the posterior wall, where the vein's branches meet
 VEIN_HALF_MM = 6.0  # numerics: both branches, half as wide again as the widest foramen's half
 CLIP_HU = (-150.0, 600.0)  # numerics: gas and cortex blurred into the shell must not rule its mean
 
