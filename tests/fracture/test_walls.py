@@ -114,7 +114,7 @@ def test_the_foramen_is_told_by_its_place():
 
 
 def test_the_norm_is_the_neighbours_largest_and_published_without_them():
-    small, large = a_wall(disc(0, 0, 2.0)), a_wall(disc(0.5, 0, 2.8))
+    small, large = a_wall(disc(0, 0, 2.1)), a_wall(disc(0.5, 0, 2.8))
     own = openings(large)[0].area_mm2
     norm = foramen_norm({"T6": small, "T8": large})
     assert norm.usual_mm2 == own
@@ -170,3 +170,14 @@ def test_what_blocks_the_view_blocks_every_wall():
 
 def test_thirds():
     assert [third_of(z, -9, 9) for z in (-8, 0, 8)] == ["lower", "middle", "upper"]
+
+
+def test_an_empty_foramen_is_as_large_as_a_defect_within_its_uncertainty():
+    """Through thick slices a hole reads smaller than it is: an empty one is not called a foramen for that."""
+    wall = a_wall(disc(0, 0, 2.1))
+    area, limit = openings(wall)[0].area_mm2, value("fracture.wall.threshold_area_mm2")
+    assert 0.75 * limit < area < limit
+    norm = ForamenNorm(usual_mm2=limit, largest_mm2=60.0, source="T6 and T8")
+    assert posterior(wall, norm)[0].state == "not_assessable"
+    # Some bone left in it, and no wider than the neighbours': a foramen.
+    assert posterior(a_wall(disc(0, 0, 2.1), left=0.3), norm)[0].state == "absent"

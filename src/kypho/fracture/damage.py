@@ -135,7 +135,8 @@ def _whole_or_unknown(
     if any(o.area_mm2 + _area_error(o.area_mm2, slice_mm) >= limit for o in rest):
         return "not_assessable", "; an opening is as large as a defect within its uncertainty"
     foramen = max((o.area_mm2 for o in central), default=0.0)
-    if foramen >= limit and (foramen > norm.usual_mm2 or _empty(central)):
+    wide = foramen + _area_error(foramen, slice_mm) >= limit
+    if central and wide and (foramen > norm.usual_mm2 or _empty(central)):
         return "not_assessable", "; a wide basivertebral foramen and a defect at its place look alike"
     return (
         "absent",

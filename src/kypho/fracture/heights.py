@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +13,19 @@ from kypho.fracture.robust import robust_fit
 
 __all__ = ["SITES", "Heights", "body_heights", "cobb_deg"]
 
+Terms = Callable[[NDArray, NDArray], NDArray[np.float64]]
+
 SITES = ("anterior", "middle", "posterior", "left", "right")
-DEPTHS = (0.05, 0.5, 0.95)  # share of the depth at which anterior, middle and posterior heights are read
-SIDE = 0.7  # share of the half width at which the heights of the sides are read
-STRIP = 0.25  # share of the half width over which the profile along the depth is taken
-BELT = 0.15  # share of the depth, to either side of the middle, over which that across is taken
-LIP_MM = 1.0  # numerics: a rim stands out less than this beyond a parabola through its endplate, a lip more
+EDGE = 0.05  # heights of the edges are read this share of the depth inside them
+SIDE = 0.15  # and those of the sides this share of the width
+RIM = 0.4  # share of depth or width, from an edge inwards, over which an endplate is a plane
+STRIP = 0.25  # of the half width: the front is round, and farther out its edge lies behind the columns
+BACK = 0.85  # of the half width: the posterior wall is straight, and its middle is hollow about the foramen
+BELT = 0.5  # of the half depth: the sides are read beside the middle
+BOWL = (0.5, 0.85)  # of half width and half depth: the middle is a bowl, whether broken or not
+LIP_MM = 1.5  # numerics: a rim stands out less than this beyond a bowl through its endplate, a lip more
 ROUGH_MM = 2.0  # numerics: the staircase of thick slices about a smooth endplate
+FEWEST = 20  # numerics: columns for six coefficients
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,36 +51,59 @@ class Heights:
 def body_heights(columns: Columns) -> Heights:
     """Heights at the anterior edge, the middle, the posterior wall and the two sides.
 
-    Each endplate is a smooth curve through hundreds of columns, of the fourth degree along the depth, so
-    that a dent in the middle does not lift the rims. Columns that stand out beyond a parabola are lips and
-    bridging osteophytes, and are left out.
+    An endplate is read as a plane near an edge and as a bowl in the middle, each through many columns, so
+    that the corner of a body, which a label rounds off, hardly counts. Lips and bridging osteophytes are
+    left out.
     """
-    share = 2 * columns.depth_share() - 1
-    side = columns.x_mm / columns.half_width_mm
-    along, across = np.meshgrid(share, side, indexing="ij")
-    depth = 2 * np.array(DEPTHS) - 1
-    front, middle, back = _read(columns, along, across, np.abs(across) <= STRIP, depth, degree=4)
-    left, right = _read(columns, across, along, np.abs(along) <= 2 * BELT, np.array([SIDE, -SIDE]), degree=2)
-    return Heights(anterior_mm=front, middle_mm=middle, posterior_mm=back, left_mm=left, right_mm=right)
+    along, across = np.meshgrid(
+        2 * columns.depth_share() - 1, columns.x_mm / columns.half_width_mm, indexing="ij"
+    )
+    ends = [
+        _without_lips(along, across, surface, outward)
+        for surface, outward in ((columns.top_mm, 1), (columns.bottom_mm, -1))
+    ]
+    belt, inside = np.abs(along) <= BELT, 1 - 2 * RIM
+    front = (along <= -inside) & (np.abs(across) <= STRIP)
+    back = (along >= inside) & (np.abs(across) <= BACK)
+    middle = (np.abs(across) <= BOWL[0]) & (np.abs(along) <= BOWL[1])
+    edge, side = 1 - 2 * EDGE, 1 - 2 * SIDE
+    return Heights(
+        anterior_mm=_read(ends, along + edge, across, front, _plane),
+        middle_mm=_read(ends, along, across, middle, _bowl),
+        posterior_mm=_read(ends, along - edge, across, back, _plane),
+        left_mm=_read(ends, along, across - side, (across >= inside) & belt, _plane),
+        right_mm=_read(ends, along, across + side, (across <= -inside) & belt, _plane),
+    )
 
 
-def _read(
-    columns: Columns, along: NDArray, across: NDArray, band: NDArray, at: NDArray, degree: int
-) -> list[float]:
-    """Heights at places `at` of a coordinate, from both endplates fitted over a band of the footprint."""
-    ends = []
-    for surface, outward in ((columns.top_mm, 1), (columns.bottom_mm, -1)):
-        use = band & np.isfinite(surface)
-        t, side, z = along[use], across[use], surface[use]
-        if len(t) < 4 * degree or np.ptp(t) < 1.0:
-            return [float("nan")] * len(at)
-        stiff = np.column_stack([np.ones_like(t), t, t**2, side, side * t])
-        no_lip = outward * (z - stiff @ robust_fit(stiff, z)) <= LIP_MM
-        design = np.column_stack([stiff, *(t**n for n in range(3, degree + 1))])
-        fit = robust_fit(design[no_lip], z[no_lip], floor_mm=ROUGH_MM)
-        coefficients = np.concatenate([fit[:3], fit[5:]])
-        ends.append(np.vander(at, degree + 1, increasing=True) @ coefficients)
-    return [float(h) for h in ends[0] - ends[1]]
+def _without_lips(along: NDArray, across: NDArray, surface: NDArray, outward: int) -> NDArray[np.float64]:
+    """An endplate without what stands out beyond a bowl through all of it."""
+    use = np.isfinite(surface)
+    if use.sum() < FEWEST:
+        return surface
+    design = _bowl(along[use], across[use])
+    out = np.zeros_like(surface)
+    out[use] = outward * (surface[use] - design @ robust_fit(design, surface[use]))
+    return np.where(out <= LIP_MM, surface, np.nan)
+
+
+def _read(ends: list[NDArray], along: NDArray, across: NDArray, where: NDArray, terms: Terms) -> float:
+    """Height at the origin of two coordinates, from upper and lower endplate fitted over a part of them."""
+    at = []
+    for end in ends:
+        use = where & np.isfinite(end)
+        if use.sum() < FEWEST:
+            return float("nan")
+        at.append(robust_fit(terms(along[use], across[use]), end[use], floor_mm=ROUGH_MM)[0])
+    return float(at[0] - at[1])
+
+
+def _plane(u: NDArray, v: NDArray) -> NDArray[np.float64]:
+    return np.column_stack([np.ones_like(u), u, v])
+
+
+def _bowl(u: NDArray, v: NDArray) -> NDArray[np.float64]:
+    return np.column_stack([np.ones_like(u), u, v, u**2, u * v, v**2])
 
 
 def cobb_deg(upper: Columns, lower: Columns) -> float:

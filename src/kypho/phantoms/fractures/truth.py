@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from kypho.anatomy import Vertebra
 from kypho.phantoms.fractures.paint import REACH_MM, Painter
-from kypho.phantoms.fractures.spec import FractureSpec, Retropulsion, WallDefect
-from kypho.phantoms.fractures.warp import BodyShape, remaining_height, retropulsion_source
+from kypho.phantoms.fractures.spec import Collapse, FractureSpec, Retropulsion, WallDefect
+from kypho.phantoms.fractures.warp import BodyShape, collapse_source, remaining_height, retropulsion_source
 from kypho.space import sample_at
 
 __all__ = ["body_edges_mm", "truth_of", "wall_area_mm2", "wall_push_mm"]
@@ -18,8 +18,10 @@ __all__ = ["body_edges_mm", "truth_of", "wall_area_mm2", "wall_push_mm"]
 TRUTH_SCHEMA = "kypho.virtual_fracture/1"
 SYNTHETIC = "SYNTHETIC: a virtual fracture on a real CT; no patient has this spine"
 
+SITES = ("anterior", "middle", "posterior")
+
 EDGE_FRACTION = 0.05
-"""The anterior and posterior heights are told this far from the bone's edge, in fractions of the depth."""
+"""The anterior and posterior heights are told this far from the bone's edge, in fractions of its depth."""
 
 EDGE_MM = 3.0
 """The edges are those of the bone within this distance of the midline and of mid height."""
@@ -29,6 +31,8 @@ LEAST_HEIGHT_MM = 7.0
 
 RAY_MM = 0.4
 """Rays through a wall are this far apart, and so are the points along them."""
+
+COLUMN_POINTS = 200  # numerics: a tenth of a millimetre apart
 
 PEAK_MM2 = 30.0
 """The greatest push of the wall lies within this area about the place drawn."""
@@ -46,18 +50,10 @@ def truth_of(
     disc under which there was wall to open (not disc space, not pedicle), both after the collapse. The
     retropulsion is the greatest way that a point of the wall itself was pushed.
     """
-    front, back = body_edges_mm(vertebra, shape)
-    sites = {
-        "anterior": front + EDGE_FRACTION * (back - front),
-        "middle": (front + back) / 2,
-        "posterior": back - EDGE_FRACTION * (back - front),
-    }
-    middle = np.array(shape.middle_x_mm)
-    left = {
-        site: float(remaining_height(shape, spec.collapse, middle, np.array(y))) for site, y in sites.items()
-    }
+    heights = _heights_mm(vertebra, shape, spec)
+    left = {site: after / before for site, (before, after) in heights.items()}
     scale = {"posterior": left["posterior"]}
-    lowest = min(left[site] * float(shape.height_mm(y)) for site, y in sites.items())
+    lowest = min(after for _, after in heights.values())
     thin = f"only {lowest:.1f} mm of the body are left: hardly plausible, and parts of it may not be found"
     return {
         "schema": TRUTH_SCHEMA,
@@ -85,21 +81,58 @@ def truth_of(
     }
 
 
-def body_edges_mm(vertebra: Vertebra, shape: BodyShape) -> tuple[float, float]:
-    """Posterior coordinates of the anterior and posterior edge of the intact body, where its waist stands.
+def _heights_mm(vertebra: Vertebra, shape: BodyShape, spec: FractureSpec) -> dict[str, tuple[float, float]]:
+    """Heights of the slab before and after, each at its places between the edges that the bone then has."""
+    middle = np.array(shape.middle_x_mm)
+    edges = [body_edges_mm(vertebra, shape, collapse) for collapse in (None, spec.collapse)]
+    places = [_sites_mm(*edge) for edge in edges]
+    return {
+        site: (
+            float(shape.height_mm(before)),
+            float(shape.height_mm(after) * remaining_height(shape, spec.collapse, middle, np.array(after))),
+        )
+        for site, before, after in zip(SITES, *places, strict=True)
+    }
+
+
+def _sites_mm(front: float, back: float) -> tuple[float, float, float]:
+    return front + EDGE_FRACTION * (back - front), (front + back) / 2, back - EDGE_FRACTION * (back - front)
+
+
+def body_edges_mm(
+    vertebra: Vertebra, shape: BodyShape, collapse: Collapse | None = None
+) -> tuple[float, float]:
+    """Posterior coordinates of the anterior and posterior edge of the body, where its waist stands.
 
     The body's box has its lips in it, and the wall's fitted curve strays from the bone: heights are read at
-    the bone.
+    the bone. A wedge turns the front of the body in, so a broken body has edges of its own.
     """
     y = np.arange(shape.front_mm - EDGE_MM, shape.back_mm + EDGE_MM, RAY_MM)
     offsets = np.arange(-EDGE_MM, EDGE_MM + 1.0)
-    middle = float(shape.bottom_mm(shape.middle_y_mm) + shape.top_mm(shape.middle_y_mm)) / 2
-    z, x, along = np.meshgrid(middle + offsets, shape.middle_x_mm + offsets, y, indexing="ij")
-    outside = sample_at(vertebra.bone_mm, vertebra.frame.to_world(np.stack([x, along, z], -1))) <= 0
+    low, high = float(shape.bottom_mm(shape.middle_y_mm)), float(shape.top_mm(shape.middle_y_mm))
+    waist = (low + high) / 2
+    if collapse is not None:
+        column = np.tile((shape.middle_x_mm, shape.middle_y_mm, 0.0), (COLUMN_POINTS, 1))
+        column[:, 2] = np.linspace(low, high, COLUMN_POINTS)
+        waist = float(np.interp(waist, collapse_source(shape, collapse, column)[:, 2], column[:, 2]))
+    z, x, along = np.meshgrid(waist + offsets, shape.middle_x_mm + offsets, y, indexing="ij")
+    points = np.stack([x, along, z], -1).reshape(-1, 3)
+    source = points if collapse is None else collapse_source(shape, collapse, points)
+    bone = sample_at(vertebra.bone_mm, vertebra.frame.to_world(source)).reshape(-1, len(y))
     centre = int(np.argmin(np.abs(y - shape.middle_y_mm)))
-    ahead = y[centre - np.argmax(outside[..., centre::-1], axis=-1)] + RAY_MM / 2
-    behind = y[centre + np.argmax(outside[..., centre:], axis=-1)] - RAY_MM / 2
+    ahead = [_way_out_mm(ray[centre::-1], y[centre::-1]) for ray in bone]
+    behind = [_way_out_mm(ray[centre:], y[centre:]) for ray in bone]
     return float(np.median(ahead)), float(np.median(behind))
+
+
+def _way_out_mm(depth: NDArray, along: NDArray) -> float:
+    """Where a ray first leaves the bone: its start where it begins outside, its end where it never does."""
+    out = depth <= 0
+    if out[0] or not out.any():
+        return float(along[0] if out[0] else along[-1])
+    at = int(np.argmax(out))
+    inner, outer = depth[at - 1 : at + 1]
+    return float(along[at - 1] + inner / (inner - outer) * (along[at] - along[at - 1]))
 
 
 def wall_area_mm2(vertebra: Vertebra, shape: BodyShape, defect: WallDefect) -> float:
@@ -140,9 +173,7 @@ def wall_push_mm(vertebra: Vertebra, shape: BodyShape, retropulsion: Retropulsio
     along = points[..., 1]
     pushes = [0.0]
     for ray in np.nonzero((bone[:, 0] > 0) & (bone[:, -1] <= 0))[0]:
-        at = int(np.argmax(bone[ray] <= 0))
-        inner, outer = bone[ray, at - 1 : at + 1]
-        surface = along[ray, at - 1] + inner / (inner - outer) * (along[ray, at] - along[ray, at - 1])
+        surface = _way_out_mm(bone[ray], along[ray])
         pushes.append(float(np.interp(surface, source[ray], along[ray]) - surface))
     return max(pushes)
 
