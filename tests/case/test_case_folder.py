@@ -15,6 +15,7 @@ import pytest
 
 from kypho import errors
 from kypho.case.folder import case_folder, require_writable, write_json, write_volume
+from kypho.case.layout import WRITES, require_places
 from kypho.case.manifest import MANIFEST_SCHEMA, manifest
 from kypho.formats.guard import sha256_of
 from kypho.space import Grid, Volume
@@ -304,3 +305,32 @@ def test_files_that_were_to_go_stay_if_the_new_ones_cannot_come(tmp_path, monkey
     with pytest.raises(errors.DiskFullError), case_folder(tmp_path, mine=("*.seg",)) as staging:
         (staging / "b.json").write_text("new", encoding="utf-8")
     assert [p.name for p in tmp_path.iterdir()] == ["a.seg"]
+
+
+def test_a_folder_is_never_replaced_by_a_file(tmp_path):
+    """It is somebody's, with all that is in it; what was to be written goes instead."""
+    (tmp_path / "report.html").mkdir()
+    (tmp_path / "report.html" / "notes.txt").write_text("mine", encoding="utf-8")
+
+    def work() -> None:
+        with case_folder(tmp_path) as staging:
+            (staging / "plan.json").write_text("new", encoding="utf-8")
+            (staging / "report.html").write_text("new", encoding="utf-8")
+
+    with pytest.raises(errors.OutputError, match=r"report\.html is a folder"):
+        work()
+    assert tree(tmp_path) == {"report.html/notes.txt": "mine"}
+
+
+@pytest.mark.parametrize("command", WRITES)
+def test_what_stands_in_the_way_is_found_before_the_work(tmp_path, command):
+    require_places(tmp_path, command)
+    for number, name in enumerate(WRITES[command]):
+        out = tmp_path / str(number)
+        (out / name.replace("*", "x")).mkdir(parents=True)
+        with pytest.raises(errors.OutputError, match="is a folder where a file must go"):
+            require_places(out, command)
+        for folder in {Path(name).parent} - {Path()}:
+            (tmp_path / folder).write_text("mine", encoding="utf-8")
+            with pytest.raises(errors.OutputError, match="is a file where a folder must go"):
+                require_places(tmp_path, command)

@@ -6,8 +6,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from kypho.case.layout import WRITES
 from kypho.cli.main import app
-from kypho.errors import UnreadableFileError
+from kypho.errors import OutputError, UnreadableFileError
 
 RUNNER = CliRunner()
 LABELS = str(files("kypho.formats").joinpath("sample/t5-t9_labels.nii.gz"))
@@ -44,3 +45,25 @@ def test_a_missing_ct_is_named_and_nothing_is_written(name, tmp_path, monkeypatc
     assert isinstance(done.exception, UnreadableFileError), done.output
     assert "nowhere.nii.gz" in str(done.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_command_that_writes_a_case_folder_names_its_files():
+    writing = {name[0] for name, c in COMMANDS.items() if len(name) == 1 and "--out" in _options(c)}
+    assert writing == set(WRITES)
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_folder_in_a_files_place_is_named_before_anything_is_read(name, tmp_path):
+    mine = tmp_path / WRITES[name][0] / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine", encoding="utf-8")
+    given = {"ct": ["nowhere.nii.gz"], "level": ["--level", "T7"], "labels": ["--labels", LABELS]}
+    words = [w for p in COMMANDS[name,].params for w in given.get(p.name, [])]
+    done = RUNNER.invoke(app, [name, *words, "--out", str(tmp_path)])
+    assert isinstance(done.exception, OutputError), done.output
+    assert str(mine.parent) in str(done.exception)
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [mine]
+
+
+def _options(command):
+    return {o for p in command.params for o in p.opts}

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "formats"))
 
 from dicom_builder import IDENTITY, SeriesSpec, ct_slices, save
 
+from kypho.case.layout import WRITES
 from kypho.cli.options import level_name
 from kypho.evidence import record
 from kypho.formats import read_ct
@@ -91,6 +92,7 @@ def test_the_case_folder_is_complete(planned):
     present = {p.relative_to(case).as_posix() for p in case.rglob("*") if p.is_file()}
     assert present >= FILES
     assert not [name for name in present if name.startswith(".")]
+    assert {name for name in present if any(Path(name).match(own) for own in WRITES["plan"])} == present
     listed = json.loads((case / "manifest.json").read_text())["outputs"]
     assert set(listed) == present - {"manifest.json"}
 

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from program import START
 
+from kypho.case.layout import WRITES
 from kypho.case.rehearsal import files, run
 from kypho.case.rehearsal.document import RehearsalDocument
 from kypho.case.rehearsal.members import MemberFile
@@ -130,6 +131,8 @@ def test_the_document_holds_what_it_promises(tmp_path: Path, capfd, monkeypatch)
     assert "cement.bench." not in page
     assert page.count("data:image/webp") == 1 + 16, "one picture per frame and the one that is shown"
     assert not list(out.glob(".*")), "nothing hidden is left"
+    present = {p.relative_to(out) for p in out.rglob("*") if p.is_file()}
+    assert {p for p in present if any(p.match(own) for own in WRITES["rehearse"])} == present
 
 
 def _nan(folder: Path) -> Path:

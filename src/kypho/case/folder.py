@@ -9,7 +9,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -146,6 +146,7 @@ def _publish(staging: Path, out: Path, mine: Sequence[str]) -> None:
     moved: list[tuple[Path, Path | None]] = []
     made: list[Path] = []
     written = {out / source.relative_to(staging) for source in files}
+    _require_no_folders(written)
     stale = [p for pattern in mine for p in sorted(out.glob(pattern)) if p.is_file() and p not in written]
     try:
         for n, target in enumerate(stale, start=len(files)):
@@ -155,7 +156,7 @@ def _publish(staging: Path, out: Path, mine: Sequence[str]) -> None:
             target = out / source.relative_to(staging)
             made += _missing_folders(target.parent)
             target.parent.mkdir(parents=True, exist_ok=True)
-            before = kept / str(n) if target.exists() else None
+            before = kept / str(n) if os.path.lexists(target) else None
             # Noted before the move: an interrupt between the two must still be undone.
             moved.append((target, before))
             if before is not None:
@@ -170,6 +171,13 @@ def _publish(staging: Path, out: Path, mine: Sequence[str]) -> None:
         for folder in made:
             _remove_if_empty(folder)
         raise
+
+
+def _require_no_folders(targets: Iterable[Path]) -> None:
+    """Raise where a folder has the name of a file: it is somebody's, and would go with all that is in it."""
+    for target in sorted(targets):
+        if target.is_dir():
+            raise OutputError(f"{target} is a folder where a file must go; move it or choose another --out")
 
 
 @contextmanager

@@ -65,6 +65,7 @@ def assess(
     from kypho.anatomy import build_vertebra
     from kypho.case.assessment.files import write_assessment
     from kypho.case.assessment.run import assess_case
+    from kypho.case.layout import require_places
     from kypho.cli.progress import Steps
     from kypho.report.assessment import render_assessment
 
@@ -79,13 +80,14 @@ def assess(
     with Steps(len(STEPS), quiet=as_json) as steps:
         image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, level=level, series=series)
         name = chosen_level(found.labels, level)
+        folder = out or Path(f"kypho-{name}")
+        require_places(folder, "assess")
         with steps.step("vertebra model"):
             vertebra = build_vertebra(image.volume, found.labels, name)
         with steps.step("assessment"):
             beside = read_mri(mri, mri_labels, scheme=mri_scheme, series=mri_series, required=require_mri)
             before = read_earlier(earlier, earlier_labels, scheme=scheme, level=name)
             result = assess_case(image, found, vertebra, known=known, mri=beside, earlier=before)
-        folder = out or Path(f"kypho-{name}")
         document = write_assessment(
             result, folder, steps.timings_s, steps.step, render_assessment, settings=stated
         )

@@ -86,6 +86,7 @@ def check(
     lies in it or something as dense as cement in the canal of another level, or the body is dense but too
     faint for certain cement. 63: no cement at the level at all, which looks like a CT before the operation.
     """
+    from kypho.case.layout import require_places
     from kypho.case.leakage.files import write_leakage
     from kypho.case.leakage.plan import read_planned
     from kypho.case.leakage.run import check_case
@@ -101,6 +102,8 @@ def check(
         with steps.step("read the labels"):
             found = labels_on(source, labels, scheme=scheme, level=level)
         name = chosen_level(found.labels, level)
+        folder = out or Path(f"kypho-check-{name}")
+        require_places(folder, "check")
         beside = read_mri(mri, mri_labels, scheme=mri_scheme, series=mri_series, required=require_mri)
         result = check_case(
             image,
@@ -112,7 +115,6 @@ def check(
             planned=read_planned(plan, name) if plan else None,
             expect_no_cement=expect_no_cement,
         )
-        folder = out or Path(f"kypho-check-{name}")
         document = write_leakage(
             result, folder, steps.timings_s, steps.step, render_leakage, keep_identity=keep_identity
         )

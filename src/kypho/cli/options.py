@@ -35,15 +35,18 @@ def level_name(level: str | None) -> str | None:
     return None if level is None else re.sub(r"^(TH|D)(?=\d)", "T", level.strip().upper())
 
 
-def writable(out: Path | None) -> Path | None:
+def writable(context: typer.Context, out: Path | None) -> Path | None:
     """The --out that was given, or a refusal before the work and not after it. Without one: this folder.
 
     Raises:
-        OutputError: no case folder can be written there.
+        OutputError: no case folder can be written there, or something stands in a file's place.
     """
     from kypho.case.folder import require_writable
+    from kypho.case.layout import require_places
 
     require_writable(out or Path())
+    if out is not None:
+        require_places(out, context.info_name or "")
     return out
 
 

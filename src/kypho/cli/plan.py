@@ -43,6 +43,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Plan a kyphoplasty puncture on a CT. Exit code 30: no acceptable approach (reasons in plan.json)."""
+    from kypho.case.layout import require_places
     from kypho.cli.progress import Steps
     from kypho.errors import LevelIncompleteError
 
@@ -52,9 +53,11 @@ def plan(
         image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, level=level, series=series)
         many = level is not None and level.lower() == "all"
         names = levels_chosen(found.labels, level)
+        folders = {name: _folder(out, name, many=many) for name in names}
+        for folder in folders.values():
+            require_places(folder, "plan")
         before = read_earlier(earlier, earlier_labels, scheme=scheme, level=None if many else names[0])
-        for name in names:
-            folder = _folder(out, name, many=many)
+        for name, folder in folders.items():
             outcome = _one(
                 image, found, name, settings, folder, steps, before, as_json=as_json, keep_going=many
             )

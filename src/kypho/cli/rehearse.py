@@ -83,6 +83,7 @@ def rehearse(
     as_json: AsJson = False,
 ) -> None:
     """Rehearse a cement injection on a CT: where it goes, when it leaks, how warm it gets."""
+    from kypho.case.layout import require_places
     from kypho.case.rehearsal.files import write_rehearsal
     from kypho.case.rehearsal.run import rehearse_case
     from kypho.case.rehearsal.settings import RehearseSettings, defaults_used
@@ -100,6 +101,7 @@ def rehearse(
         if made_for:
             _require_same(made_for, {"level": name, "ct": image.sha256}, plan)
         folder = out or Path(f"kypho-{name}")
+        require_places(folder, "rehearse")
         keep = _members(folder, image, found, name, settings, lines)
         with _members_kept(keep, members):
             result = rehearse_case(

@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from kypho.cli.options import writable
+
 __all__ = ["sample"]
 
 
 def sample(
-    out: Annotated[Path, typer.Option("--out", help="Folder to copy the example into.")] = Path(
-        "kypho-sample"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder to copy the example into.", callback=writable)
+    ] = Path("kypho-sample"),
 ) -> None:
     """Copy the bundled example, a real chest CT (T5-T9) with automatic labels, and its attribution."""
     from importlib.resources import files
