@@ -10,7 +10,8 @@ from kypho.case.followup.store import Store
 from kypho.cli.codes import EXIT_RED
 from kypho.cli.main import app
 from kypho.errors import RecordError, UnreadableFileError
-from kypho.followup.typed import imaging_from_check, read_lab
+from kypho.followup.typed import imaging_from_check
+from kypho.followup.typed_lab import read_lab
 
 FOUNDING = Path(__file__).parents[2] / "examples" / "06_founding_case.yaml"
 

@@ -44,7 +44,7 @@ def labs(
     values: Annotated[list[str], typer.Argument(help="'crp=14.3 mg/L [<=5]' 'urine_protein=1+ [negative]'")],
 ) -> list[dict[str, Any]]:
     """Laboratory values, each with unit and the laboratory's range; all are stored or none."""
-    from kypho.followup.typed import read_lab
+    from kypho.followup.typed_lab import read_lab
 
     return [{**read_lab(text), "values": None} for text in values]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Callable
@@ -47,23 +48,23 @@ def isncsci(
 
 
 def _read(file: str, source: str) -> Any:
+    from kypho.case.followup.plain_data import parse_json
+
     try:
-        text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return parse_json(_bytes(file).decode("utf-8-sig"))
     except OSError as error:
         raise UnreadableFileError(f"{source}: {error.strerror}; give a JSON file or -") from error
-    try:
-        return json.loads(text.decode("utf-8-sig"), object_pairs_hook=_no_repeats)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except RecordError as error:
+        raise RecordError(f"{source}: {error}") from error
+    except ValueError as error:
         raise UnreadableFileError(
             f"{source}: not JSON ({error}); write one examination or an array"
         ) from error
 
 
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object whose names are unique: of two values for one muscle neither is the right one."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise RecordError(f"{twice!r} stands twice in one object; keep one value")
-    return found
+def _bytes(file: str) -> bytes:
+    if file != "-":
+        return Path(file).read_bytes()
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "closed")
+    return sys.stdin.buffer.read()

@@ -120,7 +120,7 @@ def _labs(record: Record) -> Iterator[Contradiction]:
     """Two values of one analyte at one instant."""
     for (one, lab), (other, same) in combinations(record.of(Lab), 2):
         instant = not one.when.vague and one.when.start == other.when.start and not other.when.vague
-        if instant and lab.analyte == same.analyte and (lab.value, lab.unit) != (same.value, same.unit):
+        if instant and lab.analyte == same.analyte and describe(lab) != describe(same):
             text = f"{describe(lab)} and {describe(same)} at {one.when.words}"
             yield Contradiction(concerns="laboratory", what=text, events=(one.id, other.id))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -23,6 +23,7 @@ __all__ = ["REFLEXES", "check_body", "normal_body"]
 MOTOR = re.compile(r"^([0-5]|NT)\*{0,2}$")
 SENSORY = re.compile(r"^([0-2]|NT)\*{0,2}$")
 CARE = re.compile(r"^(1|2|3[a-d]|4|5[a-d]|6|7|8[a-d]|9[a-c]|10[a-d]|11[a-d])$")
+RANGES = "write [0-20], [<=5], [>=60] or [up to 5], with or without the value's unit"
 REFLEXES = ("biceps", "brachioradialis", "triceps", "abdominal", "patellar", "achilles", "plantar", "anal")
 
 
@@ -138,17 +139,22 @@ def _lab(body: ev.Lab) -> None:
     own = body.analyte.startswith("other:") and len(body.analyte) > len("other:")
     if not own:
         _one_of("analyte", body.analyte, (*analytes(), "other:NAME"))
+    units = analytes().get(body.analyte, {}).get("units", ())
     if body.value is None and body.text is None:
         raise RecordError(f"lab {body.analyte} has neither value nor text; add one")
     if body.value is None:
+        _lab_in_words(body, units)
         return
     if body.value < 0 or not math.isfinite(body.value):
         raise RecordError(f"lab {body.analyte} {body.value!r} cannot be; check the number")
-    units = analytes().get(body.analyte, {}).get("units", ())
+    if body.reference_text is not None:
+        raise RecordError(f"lab {body.analyte} range {body.reference_text!r} is no range; {RANGES}")
     if body.unit is None:
         raise RecordError(
             f"lab {body.analyte} {body.value:g} has no unit; add one of {', '.join(units) or 'UCUM'}"
         )
+    if re.search(r"[\s<>≤≥]", body.unit):
+        raise RecordError(f"lab {body.analyte} unit {body.unit!r} is no unit; write 14.3 mg/L [<=5]")
     if not own and body.unit not in units:
         raise RecordError(
             f"lab {body.analyte} unit {body.unit!r} is unknown; use {', '.join(units) or 'text'}"
@@ -156,6 +162,18 @@ def _lab(body: ev.Lab) -> None:
     low, high = body.reference_low, body.reference_high
     if low is not None and high is not None and low > high:
         raise RecordError(f"lab {body.analyte} reference {low:g} to {high:g} is upside down; swap the two")
+
+
+def _lab_in_words(body: ev.Lab, units: Sequence[str]) -> None:
+    """Words cannot be compared with numbers: then nothing would be raised, and nobody would know."""
+    if units:
+        raise RecordError(
+            f"lab {body.analyte} {body.text!r} is no number; write it in {units[0]}, or as >100 or <5"
+        )
+    if body.reference_low is not None or body.reference_high is not None:
+        raise RecordError(
+            f"lab {body.analyte} {body.text!r} is in words, its range in numbers; write both alike"
+        )
 
 
 def _one_of(name: str, given: str, allowed: Iterable[str]) -> None:

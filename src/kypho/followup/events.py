@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from math import inf
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
@@ -64,16 +65,29 @@ class Procedure(Frozen):
 
 
 class Lab(Frozen):
-    """One laboratory value with its unit (UCUM) and the laboratory's own reference range."""
+    """One laboratory value with its unit (UCUM) and the laboratory's own reference range.
+
+    Attributes:
+        comparator: where the value is only a bound: ">" 100 of an assay that ends there.
+    """
 
     kind: Literal["lab"] = "lab"
     analyte: str
+    comparator: Literal["<", "<=", ">=", ">"] | None = None
     value: float | None = None
     text: str | None = None
     unit: str | None = None
     reference_low: float | None = None
     reference_high: float | None = None
     reference_text: str | None = None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the most that the value can be; of a value in words everything."""
+        if self.value is None:
+            return 0.0, inf
+        below, above = self.comparator in ("<", "<="), self.comparator in (">", ">=")
+        return (0.0 if below else self.value), (inf if above else self.value)
 
 
 class Imaging(Frozen):

@@ -34,27 +34,31 @@ def lab_facts(record: Record) -> Iterator[Fact]:
 
 
 def _rises(series: list[tuple[Event, Lab]], late: datetime) -> Iterator[Fact]:
-    """Values after day 3 that stand above an earlier one and not inside the range."""
+    """Late values that stand above an earlier one and not inside the range."""
     for number, (event, lab) in enumerate(series):
-        amount = _amount(lab)
-        if amount is None or flag(lab) == "normal" or event.when.end < late:
+        bounds = _bounds(lab)
+        if bounds is None or flag(lab) == "normal" or event.when.end < late:
             continue
         for earlier, other in series[:number]:
-            lower = _amount(other)
-            if lower is not None and lower < amount and earlier.when.before(event.when):
+            lower = _bounds(other)
+            if lower is not None and lower[1] < bounds[0] and earlier.when.before(event.when):
                 text = f"{describe(lab)}, up from {describe(other)}"
                 yield fact("lab.inflammation_rising", 1, text, event.when, earlier.id, event.id)
                 break
 
 
-def _amount(lab: Lab) -> float | None:
-    units = analytes()[lab.analyte]["units"]
+def _bounds(lab: Lab) -> tuple[float, float] | None:
+    """The least and the most that the value can be, in the analyte's first unit; None in words."""
+    unit = analytes()[lab.analyte]["units"][0]
     if lab.value is None or lab.unit is None:
         return None
-    return convert(lab.analyte, lab.value, lab.unit, units[0])
+    least, most = (convert(lab.analyte, end, lab.unit, unit) for end in lab.bounds)
+    return least, most
 
 
 def describe(lab: Lab) -> str:
     """The value in words, with its unit."""
-    amount = lab.text if lab.value is None else f"{lab.value:g} {unit_words(lab.unit)}".strip()
-    return f"{analyte_words(lab.analyte)} {amount}"
+    number = (
+        "" if lab.value is None else f"{lab.comparator or ''}{lab.value:g} {unit_words(lab.unit)}".strip()
+    )
+    return f"{analyte_words(lab.analyte)} {number or lab.text}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from math import inf
 from typing import Any, Literal
 
 from kypho.errors import RecordError
@@ -99,13 +100,20 @@ def convert(analyte: str, amount: float, unit: str, to: str) -> float:
 
 
 def flag(lab: Lab) -> Flag:
-    """Where the value stands in the laboratory's own range; without a range it is unknown, not normal."""
+    """Where the value stands in the laboratory's own range; without a range it is unknown, not normal.
+
+    So is a value known only as a bound (``> 100``) that can lie inside or outside.
+    """
     if lab.value is None:
         if lab.reference_text is None or lab.text is None:
             return "unknown"
         return "normal" if lab.text.strip().lower() == lab.reference_text.strip().lower() else "abnormal"
-    if lab.reference_low is not None and lab.value < lab.reference_low:
+    least, most = lab.bounds
+    low = -inf if lab.reference_low is None else lab.reference_low
+    high = inf if lab.reference_high is None else lab.reference_high
+    if most < low or (most == low and lab.comparator == "<"):
         return "low"
-    if lab.reference_high is not None and lab.value > lab.reference_high:
+    if least > high or (least == high and lab.comparator == ">"):
         return "high"
-    return "unknown" if lab.reference_low is None and lab.reference_high is None else "normal"
+    inside = low <= least and most <= high
+    return "normal" if inside and (low, high) != (-inf, inf) else "unknown"

@@ -2,7 +2,6 @@
 
 right L2=5 L3=4        scores of one side; "both" for both sides, "legs=5" for all five leg muscles
 hypochondrium 6 girdle new radiating     a pain: site, 0-10, quality, trend, in any order after the site
-crp=14.3 mg/L [<=5]    a laboratory value with its unit and the laboratory's range
 """
 
 from __future__ import annotations
@@ -15,21 +14,16 @@ from kypho.errors import RecordError
 from kypho.followup.findings import Pain
 from kypho.followup.segments import LEG_MUSCLES, SIDES
 
-__all__ = ["imaging_from_check", "read_lab", "read_pain", "read_scores"]
-
-LAB = re.compile(r"^\s*([^=]+?)\s*=\s*([^\[]+?)\s*(?:\[(.*)\])?\s*$")
-NUMBER = re.compile(r"^([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(?![+\d])(.*)$")
-RANGE = re.compile(r"^([\d.]+)\s*(?:-|\.\.|to)\s*([\d.]+)$")
-BOUND = re.compile(r"^(<=?|>=?|≤|≥)\s*([\d.]+)$")
+__all__ = ["imaging_from_check", "read_pain", "read_scores"]
 
 
 def read_scores(texts: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Scores by side and level.
+    """Scores by side and level. What names its muscle or its side overrides a group, in any order.
 
     Raises:
-        RecordError: a piece that is no ``LEVEL=SCORE``, or no side before the scores.
+        RecordError: no ``LEVEL=SCORE``, no side before the scores, or two scores for one item.
     """
-    found: dict[str, dict[str, str]] = {}
+    said: dict[tuple[str, str], list[tuple[int, str]]] = {}
     for text in texts:
         side, *pieces = text.replace(",", " ").split() or [""]
         if side not in (*SIDES, "both"):
@@ -38,10 +32,23 @@ def read_scores(texts: Iterable[str]) -> dict[str, dict[str, str]]:
             level, equals, score = piece.partition("=")
             if not equals:
                 raise RecordError(f"score {piece!r} is not LEVEL=SCORE; write 'right L2=5 L3=4'")
+            named = (side != "both") + (level != "legs")
             for one_side in SIDES if side == "both" else (side,):
                 for one in LEG_MUSCLES if level == "legs" else (level,):
-                    found.setdefault(one_side, {})[one] = score
+                    said.setdefault((one_side, one), []).append((named, score))
+    found: dict[str, dict[str, str]] = {}
+    for (side, level), scores in said.items():
+        found.setdefault(side, {})[level] = _most_named(f"{side} {level}", scores)
     return found
+
+
+def _most_named(item: str, scores: list[tuple[int, str]]) -> str:
+    """The score that names the item most closely; of two such neither is the right one."""
+    most = max(named for named, _ in scores)
+    left = list(dict.fromkeys(score for named, score in scores if named == most))
+    if len(left) > 1:
+        raise RecordError(f"{item} is given as {' and '.join(left)}; keep one score")
+    return left[0]
 
 
 def read_pain(text: str) -> dict[str, Any]:
@@ -73,41 +80,6 @@ def _which(word: str) -> str:
         if choice != "unknown"
     ]
     raise RecordError(f"pain word {word!r} is unknown; use a score or {', '.join(allowed)}, radiating")
-
-
-def read_lab(text: str) -> dict[str, Any]:
-    """A laboratory value typed as ``name=value unit [range]``; a value in words has no unit.
-
-    Raises:
-        RecordError: it cannot be read that way.
-    """
-    found = LAB.match(text)
-    if not found:
-        raise RecordError(f"lab {text!r} is not NAME=VALUE UNIT [RANGE]; write 'crp=14.3 mg/L [<=5]'")
-    name, amount, reference = found.groups()
-    lab: dict[str, Any] = {"analyte": name.strip().lower()}
-    if number := NUMBER.match(amount):
-        lab["value"] = float(number[1])
-        lab["unit"] = number[2].strip() or None
-    elif amount.split()[0].lower().lstrip("+-") in ("nan", "inf", "infinity"):
-        raise RecordError(f"lab {text!r}: {amount!r} is no number; write the value, or words such as 'trace'")
-    else:
-        lab["text"] = amount
-    if reference:
-        lab.update(_reference(reference.strip(), text))
-    return lab
-
-
-def _reference(text: str, whole: str) -> dict[str, Any]:
-    try:
-        if span := RANGE.match(text):
-            return {"reference_low": float(span[1]), "reference_high": float(span[2])}
-        if bound := BOUND.match(text):
-            name = "reference_high" if bound[1][0] in "<≤" else "reference_low"
-            return {name: float(bound[2])}
-    except ValueError:
-        raise RecordError(f"lab {whole!r}: range {text!r} is no number; write [208-428] or [<=5]") from None
-    return {"reference_text": text}
 
 
 def imaging_from_check(result: dict[str, Any], level: str | None = None) -> dict[str, Any]:

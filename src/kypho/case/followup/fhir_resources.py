@@ -130,6 +130,8 @@ def _lab(event: ev.Event, body: ev.Lab) -> Resource:
     more: Resource = {"interpretation": [{"text": flag(body)}]}
     if body.value is not None:
         more["valueQuantity"] = fhir.quantity(body.value, body.unit or "1")
+        if body.comparator is not None:
+            more["valueQuantity"]["comparator"] = body.comparator
     else:
         more["valueString"] = body.text
     limits: Resource = {}

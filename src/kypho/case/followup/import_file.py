@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from kypho.case.followup.plain_data import parse_json, parse_yaml
 from kypho.case.followup.store import Store
 from kypho.errors import RecordError, UnreadableFileError
 from kypho.followup import Record
@@ -26,12 +26,14 @@ def read_case(path: Path) -> tuple[str, list[dict[str, Any]]]:
 
     Raises:
         UnreadableFileError: the file is missing, or neither YAML nor JSON.
-        RecordError: it is no case.
+        RecordError: it is no case, or says one thing twice.
     """
     try:
         text = path.read_text(encoding="utf-8")
-        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as problem:
+        data = parse_json(text) if path.suffix == ".json" else parse_yaml(text)
+    except RecordError as problem:
+        raise RecordError(f"{path}: {problem}") from None
+    except (OSError, ValueError) as problem:
         why = " ".join(str(problem).split())
         raise UnreadableFileError(
             f"{path} cannot be read ({why}); give a case.yaml or a FHIR .json"
@@ -45,6 +47,8 @@ def read_case(path: Path) -> tuple[str, list[dict[str, Any]]]:
     events, shared = data.get("events"), data.get("defaults") or {}
     if not isinstance(events, list) or not all(isinstance(item, dict) for item in events):
         raise RecordError(f"{path} has no list 'events'; see docs/follow-up.md for the form")
+    if not isinstance(shared, dict):
+        raise RecordError(f"{path}: 'defaults' {shared!r} is no mapping; write role: nurse below it")
     return str(data.get("case", "")), [{**shared, **item} for item in events]
 
 

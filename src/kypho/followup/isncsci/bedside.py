@@ -21,12 +21,14 @@ _COLUMNS = {"motor": MYOTOMES, "light_touch": DERMATOMES, "pin_prick": DERMATOME
 _FINDINGS = ("voluntary_anal_contraction", "deep_anal_pressure")
 
 
-def from_partial(data: Mapping[str, Any]) -> Examination:
+def from_partial(data: Any) -> Examination:
     """An examination from whatever was tested; everything absent becomes ``NT``.
 
     Raises:
         RecordError: a key is unknown or a value is not one the worksheet allows.
     """
+    if not isinstance(data, Mapping):
+        return Examination.from_dict(data)
     known = ("right", "left", *_FINDINGS)
     unknown = next((key for key in data if key not in known), None)
     if unknown is not None:
