@@ -91,6 +91,8 @@ def test_a_decision_closes_and_an_id_corrects(ward):
         "right L3=4",
         "--corrects",
         said.split()[0],
+        "--role",
+        "physician",
     )
     grave = json.loads(ward("follow", "status", "a-1", "--json", "--now", "2024-02-01T13:00"))
     assert (grave["findings_tier"], grave["synthetic"]) == ("red", True)

@@ -195,3 +195,10 @@ def test_all_examined_leaves_nothing_overdue(case):
         if at < datetime(2024, 2, 20, tzinfo=UTC):
             case.exam(at.isoformat(), motor=legs(5))
     assert case.status(datetime(2024, 2, 20, tzinfo=UTC)).overdue == ()
+
+
+def test_a_vague_procedure_is_watched_from_its_entry_on(bare):
+    """Some time this year, entered now: the examinations do not wait for the end of the year."""
+    done = bare.add("procedure", "2024", level="T7")
+    later = done.recorded + timedelta(minutes=20)
+    assert [slot.name for slot in bare.status(later).due] == ["15 min"]

@@ -75,6 +75,7 @@ LAB = st.fixed_dictionaries(
     },
     optional={"reference_high": st.just(5)},
 )
+BY_KIND = {"examination": EXAM, "symptom": SYMPTOM, "imaging": IMAGING, "lab": LAB}
 FINDING = st.tuples(TIMES, EXAM | SYMPTOM | IMAGING | LAB)
 LAW = settings(max_examples=150, deadline=None)
 
@@ -141,6 +142,69 @@ def test_a_retracted_finding_leaves_no_trace_in_the_judgement(findings, mistaken
     case.add("retraction", "2024-02-28", reason="other patient", corrects=wrong.id)
     assert seen(case.status()) == reference
     assert wrong in case.record.history
+
+
+LAY = st.sampled_from(["patient", "relative", "nurse", "therapist", "researcher", "radiologist"])
+
+
+@LAW
+@given(st.lists(FINDING, min_size=1, max_size=6), st.data())
+def test_nobody_but_a_surgeon_or_physician_corrects_an_alarm_away(findings, data):
+    """Whatever another corrects or takes back, the procedure and a correction included: no alarm goes."""
+    case = built(findings)
+    before = case.status()
+    for _ in range(data.draw(st.integers(1, 3))):
+        target = data.draw(st.sampled_from([e for e in case.events if e.kind != "enrolment"]))
+        role = data.draw(LAY)
+        if target.kind == "retraction" or data.draw(st.booleans()):
+            case.add("retraction", "2024-02-28", reason="x", corrects=target.id, role=role)
+        else:
+            fields = {"level": "L5"} if target.kind == "procedure" else dict(data.draw(BY_KIND[target.kind]))
+            fields.pop("kind", None)
+            case.add(target.kind, data.draw(TIMES), corrects=target.id, role=role, **fields)
+    after = case.status()
+    assert after.watching
+    assert TIERS.index(after.findings_tier) >= TIERS.index(before.findings_tier)
+    assert {a.rule.id for a in before.alarms} - {"R11"} <= {a.rule.id for a in after.alarms}
+    assert after.tier != "none" or before.tier == "none"
+
+
+def test_what_another_takes_back_counts_until_a_physician_answers(case):
+    grave = case.exam(motor=legs(5, left_L3=1))
+    undone = case.add("retraction", "2024-02-28", reason="x", corrects=grave.id, role="relative")
+    state = case.status()
+    assert state.findings_tier == "red+"
+    assert grave not in case.record.events
+    assert any(grave.id in gap for gap in state.unknown), "the state says so"
+    case.add("retraction", "2024-02-28", reason="other patient", corrects=undone.id, role="nurse")
+    assert case.status().findings_tier == "red+"
+    case.add("retraction", "2024-02-28", reason="other patient", corrects=grave.id, role="physician")
+    assert case.status().findings_tier == "none"
+    assert not any(grave.id in gap for gap in case.status().unknown)
+
+
+def test_a_physician_who_corrects_a_nurses_correction_answers_for_both(case):
+    grave = case.exam(motor=legs(5, left_L3=1), role="nurse")
+    typed = case.exam(motor=legs(5), corrects=grave.id, role="nurse")
+    assert case.status().findings_tier == "red+"
+    case.exam(motor=legs(5, left_L3=4), corrects=typed.id)
+    assert case.status().findings_tier == "red"
+
+
+def test_a_physicians_correction_answers_for_an_earlier_one_of_the_same_entry(case):
+    mild = case.exam(motor=legs(5), role="nurse")
+    case.exam(motor=legs(5, left_L3=1), corrects=mild.id, role="nurse")
+    assert case.status().findings_tier == "red+"
+    case.exam(motor=legs(5), text="examined again", corrects=mild.id)
+    assert case.status().findings_tier == "none"
+
+
+def test_a_correction_after_the_decision_opens_the_alarm_again(case):
+    seen_first = case.exam(motor=legs(4))
+    case.add("decision", "2024-02-03T12:00", role="surgeon", decision="explained", closes=["R1", "R4"])
+    assert case.status().findings_tier == "none"
+    case.exam(motor=legs(0), corrects=seen_first.id)
+    assert case.status().findings_tier == "red+"
 
 
 def test_a_correction_replaces_what_it_points_at(case):

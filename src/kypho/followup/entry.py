@@ -155,7 +155,7 @@ def _check_correction(body: BaseModel, corrects: str | None, record: Record | No
 def _check_roles(body: BaseModel, role: str) -> None:
     if isinstance(body, ev.Perspective) and role not in ("patient", "relative"):
         raise RecordError(f"perspective by role {role!r}: only the patient or a relative can give it")
-    if isinstance(body, ev.Decision) and body.closes and role not in ("surgeon", "physician"):
+    if isinstance(body, ev.Decision) and body.closes and role not in ev.ANSWERABLE:
         raise RecordError(
             f"decision by role {role!r} cannot close an alarm; a surgeon or physician answers for it"
         )

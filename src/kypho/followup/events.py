@@ -13,6 +13,7 @@ from kypho.followup.findings import Examination, Frozen, Known, Pain, Side
 from kypho.followup.times import When
 
 __all__ = [
+    "ANSWERABLE",
     "Body",
     "Consent",
     "Decision",
@@ -37,6 +38,9 @@ __all__ = [
 Role = Literal[
     "surgeon", "physician", "radiologist", "nurse", "therapist", "patient", "relative", "researcher"
 ]
+
+ANSWERABLE: tuple[Role, ...] = ("surgeon", "physician")
+"""Who can answer for an alarm: close it, or take back what raised it."""
 
 
 class Enrolment(Frozen):

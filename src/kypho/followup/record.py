@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
-from kypho.followup.events import Encounter, Enrolment, Event, Examination, Imaging, Operation, Procedure
+from kypho.followup.events import (
+    ANSWERABLE,
+    Encounter,
+    Enrolment,
+    Event,
+    Examination,
+    Imaging,
+    Operation,
+    Procedure,
+)
 
 __all__ = ["Record", "fold"]
 
@@ -78,6 +87,33 @@ class Record:
         """Doors passed, in order of time."""
         return self.of(Encounter)
 
+    @cached_property
+    def watched(self) -> Record:
+        """What counts for alarms: all that stands, and what nobody who answers for it has taken back.
+
+        A correction or retraction by another than a surgeon or physician adds what it says and takes nothing
+        away, until a surgeon or physician corrects or retracts the same entry, or corrects the correction.
+        """
+        pointers = _pointers(self.history)
+        pointing = _by_target(pointers)
+        answered = [event for event in pointers if _answered(event, pointing)]
+        if len(answered) == len(pointers):
+            return self
+        kept = _stand(self.history, answered)
+        answers = {event.corrects: event.recorded for event in answered}
+        more = [
+            event
+            for event in kept.events
+            if event.id not in self.first_recorded
+            and event.kind != "retraction"
+            and answers.get(event.corrects, event.recorded) <= event.recorded
+        ]
+        return replace(
+            self,
+            events=tuple(sorted((*self.events, *more), key=_time_order)),
+            first_recorded={**kept.first_recorded, **self.first_recorded},
+        )
+
     def after_procedure(self, event: Event) -> bool:
         """True unless the event is certainly before the first augmentation, or there is none."""
         start = self.index_procedure
@@ -97,20 +133,44 @@ def fold(events: Iterable[Event]) -> Record:
     history = tuple(sorted(unique.values(), key=lambda e: (e.recorded.timestamp(), e.id)))
     if not history:
         raise ValueError("a record needs at least one event")
+    return _stand(history, _pointers(history))
+
+
+def _pointers(history: tuple[Event, ...]) -> list[Event]:
+    """Corrections and retractions of events that are there."""
+    known = {event.id for event in history}
+    return [event for event in history if event.corrects in known]
+
+
+def _by_target(pointers: list[Event]) -> dict[str, list[Event]]:
     pointing: dict[str, list[Event]] = {}
-    for event in history:
-        if event.corrects in unique:
-            pointing.setdefault(str(event.corrects), []).append(event)
+    for event in pointers:
+        pointing.setdefault(str(event.corrects), []).append(event)
+    return pointing
+
+
+def _stand(history: tuple[Event, ...], pointers: list[Event]) -> Record:
+    """What stands if these corrections and retractions count; others stand for themselves."""
+    pointing = _by_target(pointers)
+    pointer_ids = {event.id for event in pointers}
     standing: list[Event] = []
     first: dict[str, datetime] = {}
     for event in history:
-        if event.corrects in unique or (event.id in pointing and _taken_back(event, pointing)):
+        if event.id in pointer_ids or (event.id in pointing and _taken_back(event, pointing)):
             continue
         last = _last_correction(event, pointing)
         standing.append(last)
         first[last.id] = event.recorded
     order = sorted(standing, key=_time_order)
     return Record(case=history[0].case, events=tuple(order), history=history, first_recorded=first)
+
+
+def _answered(event: Event, pointing: dict[str, list[Event]]) -> bool:
+    """True if a surgeon or physician wrote this, or corrected it and so took it on."""
+    later = (one for one in pointing.get(event.id, ()) if one.kind != "retraction")
+    return event.role in ANSWERABLE or any(
+        _answered(one, pointing) and not _taken_back(one, pointing) for one in later
+    )
 
 
 def _taken_back(event: Event, pointing: dict[str, list[Event]]) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from kypho.evidence import value
+from kypho.followup.events import Event
 from kypho.followup.facts_base import Fact, fact
 from kypho.followup.facts_neuro import legs_tested
 from kypho.followup.record import Record
@@ -40,15 +41,21 @@ def schedule(record: Record, now: datetime) -> tuple[Slot, ...]:
     An examination serves a slot if it may fall into the time from half the previous gap before the slot to
     half the next gap after it, and leg strength could be tested in it.
     """
-    start = record.index_procedure
+    watched = record.watched
+    start = watched.index_procedure
     if start is None:
         return ()
-    slots = _series(record, now, start.when.end, "after the procedure", value("followup.schedule_h"))
-    for event, body in record.imagings:
-        if body.canal_cement == "yes" and record.after_procedure(event):
+    slots = _series(record, now, _origin(start), "after the procedure", value("followup.schedule_h"))
+    for event, body in watched.imagings:
+        if body.canal_cement == "yes" and watched.after_procedure(event):
             why = f"cement in the canal on {body.modality}"
-            slots += _series(record, now, event.when.end, why, value("followup.schedule_canal_h"))
+            slots += _series(record, now, _origin(event), why, value("followup.schedule_canal_h"))
     return tuple(sorted(slots, key=lambda slot: (slot.due, slot.why)))
+
+
+def _origin(event: Event) -> datetime:
+    """The latest instant at which it can have happened: a vague time ends where it was entered."""
+    return min(event.when.end, event.recorded)
 
 
 def _series(record: Record, now: datetime, origin: datetime, why: str, hours: list[float]) -> list[Slot]:
@@ -56,7 +63,7 @@ def _series(record: Record, now: datetime, origin: datetime, why: str, hours: li
     exams = [
         (event.when, event.id)
         for event, exam in record.examinations
-        if record.after_procedure(event) and legs_tested(exam)
+        if record.watched.after_procedure(event) and legs_tested(exam)
     ]
     last = max((when.key[1] for when, _ in exams), default=None)
     edges = [0.0, *(a + (b - a) * grace for a, b in pairwise(hours)), hours[-1] * (1 + grace)]

@@ -68,7 +68,7 @@ def status(record: Record, now: datetime) -> Status:
     if record.events[-1].when.start > now:
         past = [event for event in record.history if event.when.start <= now]
         record = fold(past) if past else record
-    facts = facts_of(record)
+    facts = facts_of(record.watched)
     slots = schedule(record, now)
     found = [_closed(alarm, record) for alarm in evaluate(facts)]
     active = tuple(alarm for alarm in found if alarm.closed_by is None)
@@ -78,7 +78,7 @@ def status(record: Record, now: datetime) -> Status:
         case=record.case,
         now=now,
         synthetic=record.enrolment.synthetic,
-        watching=record.index_procedure is not None,
+        watching=record.watched.index_procedure is not None,
         tier=worse(findings, highest(missing)),
         findings_tier=findings,
         alarms=tuple(sorted(active + missing, key=lambda a: -TIERS.index(a.rule.tier))),
@@ -86,7 +86,7 @@ def status(record: Record, now: datetime) -> Status:
         slots=slots,
         clocks=clocks(record, facts, now),
         facts=facts,
-        unknown=_unknown(record),
+        unknown=(*_unknown(record), *_unanswered(record, facts)),
         rules_version=rules_version(),
     )
 
@@ -96,7 +96,7 @@ def _closed(alarm: Alarm, record: Record) -> Alarm:
     answers = [(e, body) for e, body in record.of(Decision) if alarm.rule.id in body.closes]
     if not answers:
         return alarm
-    events = {event.id: event for event in record.events}
+    events = {event.id: event for event in record.watched.events}
     for fact in alarm.facts:
         if not any(_answers(decision, events, fact, record) for decision, _ in answers):
             return alarm
@@ -104,20 +104,23 @@ def _closed(alarm: Alarm, record: Record) -> Alarm:
 
 
 def _answers(decision: Event, events: dict[str, Event], fact: Fact, record: Record) -> bool:
-    """True if everything behind the fact was on record, and not after the decision, when it was taken."""
+    """True if everything behind the fact was on record, and not after the decision, when it was taken.
+
+    What a correction says was on record when the correction was.
+    """
     taken = record.first_recorded[decision.id]
     return all(
-        record.first_recorded[name] <= taken and not decision.when.before(events[name].when)
-        for name in fact.events
+        events[name].recorded <= taken and not decision.when.before(events[name].when) for name in fact.events
     )
 
 
 def _unknown(record: Record) -> tuple[str, ...]:
     """What has never been examined after the procedure, and a baseline that is missing."""
-    if record.index_procedure is None:
+    watched = record.watched
+    if watched.index_procedure is None:
         return ("procedure: none recorded, nothing is watched yet",)
-    after = [exam for event, exam in record.examinations if record.after_procedure(event)]
-    before = [exam for event, exam in record.examinations if not record.after_procedure(event)]
+    after = [exam for event, exam in record.examinations if watched.after_procedure(event)]
+    before = [exam for event, exam in record.examinations if not watched.after_procedure(event)]
     asked = {
         "baseline before the procedure": any(legs_tested(exam) for exam in before),
         "leg strength": any(legs_tested(exam) for exam in after),
@@ -134,6 +137,15 @@ def _unknown(record: Record) -> tuple[str, ...]:
         if gaps:
             found.append(f"last examination: {', '.join(gaps)} not tested")
     return tuple(found)
+
+
+def _unanswered(record: Record, facts: tuple[Fact, ...]) -> tuple[str, ...]:
+    """Whether a correction is right on which alarms depend, and that no surgeon or physician has made."""
+    standing = {event.id for event in record.events}
+    kept = [event.id for event in record.watched.events if event.id not in standing]
+    if not kept or facts == facts_of(record):
+        return ()
+    return (f"taken back, but not by a surgeon or physician, so still counted: {', '.join(kept)}",)
 
 
 def _sensation_tested(exam: Examination) -> bool:
