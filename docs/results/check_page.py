@@ -10,19 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from kypho import __version__
+from kypho.leakage import ROUTES as PROGRAM_ROUTES
 
 METHODS = ("kypho", "threshold")
 NAMES = {"kypho": "kypho", "threshold": "1000 HU"}
-ROUTES = (
-    "basivertebral",
-    "cortical_canal",
-    "segmental",
-    "paraspinal",
-    "disc",
-    "needle_track",
-    "foraminal",
-    "systemic",
-)
+ROUTES = tuple(name for name in PROGRAM_ROUTES if name not in ("undetermined", "indeterminate"))
 NEAR_MM = 12.0
 FOUND_ML = 0.05
 

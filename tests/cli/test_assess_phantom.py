@@ -39,7 +39,7 @@ def test_the_document_follows_its_schema(assessed):
 
 def test_every_factor_is_there_with_a_state(assessed):
     states = {f["factor"]: f["state"] for f in assessed[2]["findings"]}
-    assert set(FACTORS) <= set(states)
+    assert set(FACTORS) == set(states)
     assert set(states.values()) <= {"present", "absent", "not_assessable"}
 
 
@@ -66,6 +66,15 @@ def test_the_terminal_says_it_in_a_few_lines(assessed):
     assert assessed[1].startswith("T7:")
     assert "not a medical device" in assessed[1]
     assert len(assessed[1].splitlines()) <= 5
+
+
+def test_what_is_stated_of_the_patient_reaches_the_models(tmp_path):
+    stated = ("--metastasis", "rapid", "--treated-levels", "2", "--fracture-age", "10")
+    run("assess", CT, "--labels", LABELS, "--level", "T7", *stated, "--out", tmp_path / "out")
+    risk = json.loads((tmp_path / "out/assessment.json").read_text())["risk"]
+    assert risk["any"] is None
+    assert risk["routes"]["venous"]["probability"] is not None
+    assert (risk["inputs"]["treated_levels"], risk["inputs"]["fracture_age_days"]) == (2, 10)
 
 
 def test_without_a_level_the_levels_are_listed():
@@ -116,7 +125,16 @@ def test_a_level_that_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "option", [("--procedure", "screw"), ("--detection", "ear"), ("--viscosity", "thin"), ("--volume", "90")]
+    "option",
+    [
+        ("--procedure", "screw"),
+        ("--detection", "ear"),
+        ("--viscosity", "thin"),
+        ("--volume", "90"),
+        ("--metastasis", "yes"),
+        ("--treated-levels", "0"),
+        ("--fracture-age", "-1"),
+    ],
 )
 def test_settings_out_of_range_are_named(option):
     result = run("assess", CT, "--labels", LABELS, "--level", "T7", *option)

@@ -27,6 +27,8 @@ def a_wall(hole=None, bulge=None, name="posterior", pixel=0.5):
         density_hu=density,
         thickness_mm=np.full(x.shape, 1.5),
         whole_hu=300.0,
+        axis="y",
+        sign=1,
     )
 
 

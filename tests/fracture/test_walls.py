@@ -38,6 +38,9 @@ def a_wall(*holes, name="posterior", blur_mm=0.0, left=0.0):
         density_hu=40 + 260 * share,
         thickness_mm=np.full(x.shape, 1.5),
         whole_hu=300.0,
+        axis="y",
+        sign=1,
+        part="pedicle" if "pedicle" in name else "body",
     )
 
 

@@ -1,7 +1,7 @@
 """A number with a unit comes from evidence/, not from the code.
 
-A name that ends in a unit may not be given a bare number other than 0, unless the line says why in a
-comment `# numerics: …` (a tolerance, a grid step: nothing a clinician would ask a source for).
+A name that ends in a unit may not be given a bare number other than 0, or compared with one, unless the line
+says why in a comment `# numerics: …` (a tolerance, a grid step: nothing a clinician would ask a source for).
 """
 
 import ast
@@ -39,7 +39,7 @@ def _is_number(node):
 
 
 def _assignments(tree):
-    """(name, value node) of everything that binds a name: assignments, defaults, keyword arguments."""
+    """(name, value node) of all that sets a number: assignments, defaults, keywords, comparisons."""
     for node in ast.walk(tree):
         match node:
             case ast.Assign(targets=targets, value=value):
@@ -52,6 +52,9 @@ def _assignments(tree):
                 last = [*first, *plain][len(first) + len(plain) - len(defaults) :]
                 yield from ((a.arg, d) for a, d in zip(last, defaults, strict=True))
                 yield from ((a.arg, d) for a, d in zip(node.kwonlyargs, node.kw_defaults, strict=True) if d)
+            case ast.Compare(left=left, comparators=rest):
+                sides = [left, *rest]
+                yield from ((_name(a), b) for a in sides for b in sides if a is not b)
 
 
 def _name(target):
@@ -88,6 +91,10 @@ def test_no_clinical_literal_outside_evidence():
         ("margin_mm = 2 * radius_mm", False),
         ("margin_mm = 1e-6  # numerics: far below a voxel", False),
         ("margin_mm = 1e-6  # numerics:", True),
+        ("margin_mm > 2.0", True),
+        ("0 <= x.margin_mm <= 20", True),
+        ("margin_mm > 0", False),
+        ("margin_mm < limit_mm", False),
         ("count = 3", False),
     ],
 )

@@ -1,4 +1,4 @@
-"""Every number has a source, every id that code uses exists, and every record is used or shown as unused."""
+"""Every number has a source, and every id that the code uses exists."""
 
 import ast
 import re

@@ -43,7 +43,7 @@ def every_action():
     found = list(mri_actions(90.0, 90.0))
     for level, state, seen, readable in product(LEVELS, STATES, (True, False), (True, False)):
         for route in ROUTES:
-            routing = SimpleNamespace(likely=route)
+            routing = SimpleNamespace(likely=route, route=route)
             seen_as = canal(state, found=seen, readable=readable)
             found += actions_for(
                 *(level, seen_as, [routing], 1),
@@ -73,6 +73,16 @@ def test_a_record_speaks_of_its_topic_and_so_does_the_finding(topic):
     whys = {action.why for action in every_action() if action.topic == topic}
     for why in whys:
         assert any(word in why for word in WORDS[topic])
+
+
+def test_a_speck_is_not_firmly_cement():
+    def whys(*routes):
+        routings = [SimpleNamespace(likely="foraminal", route=route) for route in routes]
+        return [a.why for a in actions_for("T7", canal(found=False), routings, 0) if a.topic == "foramen"]
+
+    assert whys("indeterminate") == ["a dense speck in a foramen: calcification or little cement"]
+    assert whys("indeterminate", "foraminal") == ["cement in a foramen"]
+    assert whys() == []
 
 
 def test_every_record_of_an_action_has_its_topic():

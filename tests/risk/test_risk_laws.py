@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kypho.errors import SettingsError
 from kypho.risk import RiskInputs, RiskSettings, any_leak, assess_risk, route_risk
 from kypho.risk.leak import Estimate, band_of, in_words
-from kypho.risk.logodds import beta_se, exposure_patterns, intercept_for, wilson_interval
+from kypho.risk.logodds import beta_se, exposure_patterns, intercept_for
 from kypho.risk.metastasis import pufhs_points
 
 FEW = RiskSettings(draws=400)
@@ -214,11 +214,6 @@ def test_zero_weight_factors_bring_their_rows():
 def test_beta_and_se_round_trip_to_the_interval():
     beta, se = beta_se(2.0, 2.0 * np.exp(-1.96 * 0.3), 2.0 * np.exp(1.96 * 0.3))
     assert (beta, se) == pytest.approx((np.log(2), 0.3), abs=1e-4)  # 1.96 is rounded
-
-
-def test_wilson_stays_inside_the_unit_interval():
-    assert wilson_interval(0, 20)[0] == pytest.approx(0, abs=1e-15)
-    assert wilson_interval(20, 20)[1] == pytest.approx(1, abs=1e-15)
 
 
 @pytest.mark.parametrize("bad", [{"volume_ml": -1.0}, {"height_ratio": 60.0}, {"treated_levels": 0}])

@@ -49,8 +49,18 @@ def assess(
     volume: Annotated[float | None, typer.Option("--volume", help="Cement meant to be used, mL.")] = None,
     viscosity: Annotated[str | None, typer.Option("--viscosity", help="low or high; else unknown.")] = None,
     metastasis: Annotated[
-        bool, typer.Option("--metastasis", help="Known metastasis: its own model.")
-    ] = False,
+        str | None,
+        typer.Option(
+            "--metastasis",
+            help="Known metastasis has its own model; growth of the primary: slow, moderate, rapid, unknown.",
+        ),
+    ] = None,
+    treated_levels: Annotated[
+        int | None, typer.Option("--treated-levels", help="Vertebrae to be filled in this session.")
+    ] = None,
+    fracture_age: Annotated[
+        float | None, typer.Option("--fracture-age", help="Days since the fracture.")
+    ] = None,
     earlier: Earlier = None,
     earlier_labels: EarlierLabels = None,
     mri: Mri = None,
@@ -75,6 +85,8 @@ def assess(
         "volume_ml": volume,
         "viscosity": viscosity,
         "metastasis": metastasis,
+        "treated_levels": treated_levels,
+        "fracture_age_days": fracture_age,
     }
     known = _known(**stated)  # type: ignore[arg-type]  # the same names and types
     with Steps(len(STEPS), quiet=as_json) as steps:
@@ -95,7 +107,14 @@ def assess(
 
 
 def _known(
-    *, procedure: str, detection: str, volume_ml: float | None, viscosity: str | None, metastasis: bool
+    *,
+    procedure: str,
+    detection: str,
+    volume_ml: float | None,
+    viscosity: str | None,
+    metastasis: str | None,
+    treated_levels: int | None,
+    fracture_age_days: float | None,
 ) -> RiskInputs:
     """The risk inputs stated on the command line.
 
@@ -111,10 +130,15 @@ def _known(
         raise SettingsError(f"--detection must be ct or mixed, got {detection!r}")
     if viscosity not in (None, "low", "high"):
         raise SettingsError(f"--viscosity must be low or high, got {viscosity!r}")
+    if metastasis not in (None, "slow", "moderate", "rapid", "unknown"):
+        raise SettingsError(f"--metastasis must be slow, moderate, rapid or unknown, got {metastasis!r}")
     return RiskInputs(
         procedure=procedure,  # type: ignore[arg-type]  # checked above
         detection=detection,  # type: ignore[arg-type]  # checked above
         population="metastasis" if metastasis else "osteoporotic",
+        primary_growth=None if metastasis == "unknown" else metastasis,  # type: ignore[arg-type]  # checked above
+        treated_levels=treated_levels,
+        fracture_age_days=fracture_age_days,
         volume_ml=volume_ml,
         low_viscosity=None if viscosity is None else viscosity == "low",
     )

@@ -74,7 +74,7 @@ def _affine(header: Any, what: str) -> tuple[NDArray[np.float64], tuple[str, ...
                 f"{what} has two orientations that disagree (qform and sform); make them agree first"
             )
         apart_mm = float(np.linalg.norm(chosen[:3, 3] - other[:3, 3]) * scale)
-        if apart_mm > 0.1:
+        if apart_mm > 0.1:  # numerics: rounding of headers
             notes += (f"{what}: qform and sform origins are {apart_mm:.1f} mm apart; the sform is used",)
     return chosen * np.array([[scale]] * 3 + [[1.0]]), notes
 

@@ -28,6 +28,12 @@ class OtherLevels:
     sd_hu: float | None
     levels: tuple[str, ...]
 
+    def z_score(self, mean_hu: float) -> float | None:
+        """How many standard deviations a density lies above the other levels'."""
+        if self.mean_hu is None or not self.sd_hu:
+            return None
+        return (mean_hu - self.mean_hu) / self.sd_hu
+
 
 def other_levels(ct: Volume, labels: Labels, level: str) -> OtherLevels:
     """Mean density of a ball at the deepest point of each of the nearest levels."""
@@ -69,17 +75,17 @@ def density_class(hu: float) -> str:
 
 def density_findings(bone: Cancellous | None, others: OtherLevels, blocked: str) -> tuple[Finding, Finding]:
     """Low density, and density so high that the needle meets resistance."""
-    evidence = ("fracture.bone.osteoporosis_hu", "fracture.bone.normal_hu", "fracture.bone.refracture_hu")
+    evidence = ("fracture.bone.osteoporosis_hu", "fracture.bone.normal_hu")
     if bone is None or blocked:
         why = blocked or "no cancellous bone in the region"
         return (
             unknown("low_bone_density", "HU", "body", why, evidence),
             unknown("high_resistance", "HU", "body", why, ("fracture.sclerosis_hu",)),
         )
-    if others.mean_hu is not None and others.sd_hu:
-        z = f"; z {(bone.mean_hu - others.mean_hu) / others.sd_hu:+.1f} against {', '.join(others.levels)}"
-    else:
-        z = "; too few other levels for a z-score"
+    score = others.z_score(bone.mean_hu)
+    z = "; too few other levels for a z-score"
+    if score is not None:
+        z = f"; z {score:+.1f} against {', '.join(others.levels)}"
     error = bone.sd_hu / np.sqrt(max(bone.volume_ml * 1000 / 8, 1))
     limit = value("fracture.bone.osteoporosis_hu")
     low = bone.mean_hu < limit

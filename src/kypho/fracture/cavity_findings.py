@@ -16,6 +16,17 @@ __all__ = ["cavity_findings", "told_clefts"]
 SURFACE_MM = 1.5  # numerics: about a cortex and its blur
 NEAR_WALL_MM = 2.0  # numerics: said in words only
 CORTEX_MM = 2.5  # numerics: the soft core of a cavity at the cortex ends under its blur
+CLEFT_EVIDENCE = tuple(
+    f"fracture.cleft.{name}"
+    for name in (
+        *("gas_hu", "fluid_hu", "contrast_hu", "floor_hu", "bone_hu", "patch_hu", "marrow_hu"),
+        *("core_ml", "smallest_ml", "noise_multiple"),
+    )
+)
+LYTIC_EVIDENCE = (
+    *(f"fracture.lytic.{name}" for name in ("core_hu", "contrast_hu", "bone_hu", "smallest_ml")),
+    "fracture.cleft.noise_multiple",
+)
 FLAT = 0.6  # height over width; a cleft lies between endplates, a tumour is as tall as it is wide
 
 
@@ -35,25 +46,14 @@ def cavity_findings(
         noise_hu: standard deviation of the noise, smoothed as the cavities are.
         own_hu: density in the middle of the body; where it is low, fluid may lie there unseen.
     """
-    noise_id = "fracture.cleft.noise_multiple"
-    cleft_ids = (
-        "fracture.cleft.gas_hu",
-        "fracture.cleft.fluid_hu",
-        "fracture.cleft.bone_hu",
-        "fracture.cleft.patch_hu",
-        "fracture.cleft.marrow_hu",
-        noise_id,
-    )
-    lytic_ids = ("fracture.lytic.core_hu", "fracture.lytic.bone_hu", noise_id)
     if blocked or bone_hu is None:
         why = blocked or "no cancellous bone to compare with"
         return (
-            unknown("intravertebral_cleft", "mL", "body", why, cleft_ids),
-            unknown("pathological_fracture", "mL", "body", why, lytic_ids),
+            unknown("intravertebral_cleft", "mL", "body", why, CLEFT_EVIDENCE),
+            unknown("pathological_fracture", "mL", "body", why, LYTIC_EVIDENCE),
         )
-    told_hu = bone_hu - value(noise_id) * noise_hu
     noisy = ""
-    seen = [c for c in holes if c.volume_ml >= value("fracture.cleft.smallest_ml")]
+    seen, told_hu = _seen(holes), _told_hu(bone_hu, noise_hu)
     large = [c for c in seen if _told(c, told_hu, noise_hu)]
     if told_hu < interval("fracture.cleft.fluid_hu")[1] or len(large) < len(seen):
         noisy = f"noise of {noise_hu:.0f} HU (after smoothing) hides or feigns cavities without gas: see MRI"
@@ -65,7 +65,7 @@ def cavity_findings(
     thinnest = bone_hu if own_hu is None else min(bone_hu, own_hu)
     doubt = "" if sure else _doubt(thinnest, fluid, soft) or noisy
     round_ones = [c for c in soft if c not in flat]
-    return _cleft(clefts, bone_hu, doubt, cleft_ids), _lytic(round_ones, bone_hu, flat, noisy, lytic_ids)
+    return _cleft(clefts, bone_hu, doubt), _lytic(round_ones, bone_hu, flat, noisy)
 
 
 def told_clefts(holes: Iterable[Cavity], bone_hu: float, noise_hu: float) -> list[Cavity]:
@@ -76,13 +76,19 @@ def told_clefts(holes: Iterable[Cavity], bone_hu: float, noise_hu: float) -> lis
         bone_hu: density of the cancellous bone around.
         noise_hu: standard deviation of the noise, smoothed as the cavities are.
     """
-    told_hu = bone_hu - value("fracture.cleft.noise_multiple") * noise_hu
-    dense = bone_hu >= value("fracture.cleft.bone_hu")
-    large = [
-        c for c in holes if c.volume_ml >= value("fracture.cleft.smallest_ml") and _told(c, told_hu, noise_hu)
-    ]
+    dense, told_hu = bone_hu >= value("fracture.cleft.bone_hu"), _told_hu(bone_hu, noise_hu)
+    large = [c for c in _seen(holes) if _told(c, told_hu, noise_hu)]
     gas = [c for c in large if c.content == "gas"]
     return gas + [c for c in large if c.content == "fluid" and (dense or c.contrast_hu is not None)]
+
+
+def _seen(holes: Iterable[Cavity]) -> list[Cavity]:
+    return [c for c in holes if c.volume_ml >= value("fracture.cleft.smallest_ml")]
+
+
+def _told_hu(bone_hu: float, noise_hu: float) -> float:
+    """Density below which a cavity is more than noise about the bone."""
+    return float(bone_hu - value("fracture.cleft.noise_multiple") * noise_hu)
 
 
 def _told(cavity: Cavity, told_hu: float, noise_hu: float) -> bool:
@@ -136,8 +142,8 @@ def _some(factor: str, found: list[Cavity], where: str, how: str, evidence: tupl
     )
 
 
-def _cleft(clefts: list[Cavity], bone_hu: float, doubt: str, evidence: tuple[str, ...]) -> Finding:
-    factor = "intravertebral_cleft"
+def _cleft(clefts: list[Cavity], bone_hu: float, doubt: str) -> Finding:
+    factor, evidence = "intravertebral_cleft", CLEFT_EVIDENCE
     if not clefts:
         seen = f"no gas and no fluid inside the body, whose bone has {bone_hu:.0f} HU"
         why = f"no gas; {doubt}" if doubt else ""
@@ -157,10 +163,8 @@ def _cleft(clefts: list[Cavity], bone_hu: float, doubt: str, evidence: tuple[str
     )
 
 
-def _lytic(
-    lesions: list[Cavity], bone_hu: float, flat: list[Cavity], noisy: str, evidence: tuple[str, ...]
-) -> Finding:
-    factor = "pathological_fracture"
+def _lytic(lesions: list[Cavity], bone_hu: float, flat: list[Cavity], noisy: str) -> Finding:
+    factor, evidence = "pathological_fracture", LYTIC_EVIDENCE
     if lesions:
         where = "reaches the cortex" if lesions[0].to_surface_mm < CORTEX_MM else "inside the body"
         how = " without cancellous bone: suspect, look for a primary tumour"

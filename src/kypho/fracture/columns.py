@@ -22,7 +22,7 @@ from kypho.errors import LevelIncompleteError
 from kypho.fracture.robust import robust_fit
 from kypho.space import Frame, Volume
 
-__all__ = ["Columns", "level_columns", "rough_frame"]
+__all__ = ["CORE_SHARE", "Columns", "level_columns", "rough_frame"]
 
 COARSE_MM = 2.0  # numerics: enough to level a frame by planes through hundreds of columns
 STEP_MM = 1.0  # numerics: columns a millimetre apart give hundreds of columns per endplate

@@ -15,8 +15,13 @@ from kypho.fracture.walls import Opening, Wall, enough_seen, openings
 
 __all__ = ["schmorl_finding", "wall_findings"]
 
-WALL_EVIDENCE = ("fracture.wall.defect_fraction", "fracture.wall.threshold_area_mm2")
-FORAMEN_EVIDENCE = ("fracture.bvf.width_mm", "fracture.bvf.height_mm")
+OPEN_EVIDENCE = (
+    "fracture.wall.defect_fraction",
+    "fracture.wall.empty_fraction",
+    "fracture.wall.resolvable_slices",
+    "fracture.uncertainty.area_percent",
+)
+FORAMEN_EVIDENCE = ("fracture.bvf.width_mm", "fracture.bvf.height_mm", "fracture.bvf.empty_fraction")
 SLICES_MM = (1.0, 1.5, 2.5)  # numerics: the thicknesses the uncertainty was measured at
 
 
@@ -48,7 +53,7 @@ def wall_findings(
         cortical = replace(
             cortical, state="not_assessable", how=f"{cortical.how}; the posterior wall cannot be judged"
         )
-    pedicles = [wall for name, wall in walls.items() if "pedicle" in name]
+    pedicles = [wall for wall in walls.values() if wall.part == "pedicle"]
     medial, inner = _largest("pedicle_wall_defect", pedicles, "fracture.pedicle.area_mm2", slice_mm, blocked)
     return (cortical, posterior, medial), (*behind, *around, *inner)
 
@@ -56,7 +61,7 @@ def wall_findings(
 def _largest(
     factor: str, walls: list[Wall], limit_id: str, slice_mm: float, blocked: str
 ) -> tuple[Finding, tuple[Opening, ...]]:
-    evidence = ("fracture.wall.defect_fraction", limit_id)
+    evidence = (*OPEN_EVIDENCE, limit_id)
     unseen = [wall.name for wall in walls if not enough_seen(wall)]
     if blocked or len(unseen) == len(walls):
         return unknown(factor, "mm2", "walls", blocked or "no wall could be followed", evidence), ()
@@ -85,7 +90,8 @@ def _largest(
 def _posterior(
     wall: Wall, norm: ForamenNorm, slice_mm: float, blocked: str
 ) -> tuple[Finding, tuple[Opening, ...]]:
-    factor, evidence = "posterior_wall_defect", (*WALL_EVIDENCE, *FORAMEN_EVIDENCE)
+    factor = "posterior_wall_defect"
+    evidence = (*OPEN_EVIDENCE, "fracture.wall.threshold_area_mm2", *FORAMEN_EVIDENCE)
     if blocked or not enough_seen(wall):
         why = blocked or "the wall could not be followed"
         return unknown(factor, "mm2", "posterior wall", why, evidence), ()
@@ -175,7 +181,6 @@ def schmorl_finding(pits: tuple[Pit, Pit], slice_mm: float, blocked: str, stairs
         unit="mm",
         uncertainty=round(max(slice_mm / 2, stairs_mm), 2),
         where=f"{pit.endplate} endplate, {pit.area_mm2:.0f} mm2",
-        how="depth below the smooth surface of the rest of the endplate; the pit reaches cancellous bone"
-        + drawn,
+        how=f"depth below the smooth surface of the rest of the endplate{drawn}",
         evidence=evidence,
     )

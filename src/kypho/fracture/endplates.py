@@ -8,11 +8,12 @@ import cc3d
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from kypho.fracture.columns import Columns
+from kypho.fracture.columns import CORE_SHARE, Columns
+from kypho.fracture.robust import robust_fit
 
 __all__ = ["Pit", "deepest_pit"]
 
-CORE_SHARE = 0.85  # share of the half axes; the rim has its own lips
+PIT_NOISE_MM = 0.2  # numerics: a bowl is told from a pit by less than the noise of its columns
 FLOOR_MM = 1.2  # numerics: a pit's outline is drawn at this depth, above the noise of a labelled surface
 
 
@@ -38,11 +39,7 @@ def deepest_pit(columns: Columns, *, upper: bool) -> Pit:
     x, y = np.meshgrid(columns.x_mm, columns.y_mm)
     terms = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)
     design, z = terms[use], surface[use]
-    weight = np.ones(len(z))
-    for _ in range(15):
-        fit = np.linalg.lstsq(design * weight[:, None], z * weight, rcond=None)[0]
-        off = np.abs(z - design @ fit)
-        weight = 1 / np.sqrt(1 + (off / max(1.5 * float(np.median(off)), 0.2)) ** 2)
+    fit = robust_fit(design, z, floor_mm=PIT_NOISE_MM)
     depth = gaussian_filter(np.where(use, terms @ fit - np.nan_to_num(surface), 0.0), 0.7)
     pieces = cc3d.connected_components((depth > FLOOR_MM)[None].astype(np.uint8), connectivity=6)[0]
     at = np.unravel_index(int(np.argmax(depth)), depth.shape)

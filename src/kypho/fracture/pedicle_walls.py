@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kypho.anatomy import Side, Vertebra
-from kypho.fracture.wall_pictures import CORTEX_HALF_MM, LOOK_ON_MM
+from kypho.fracture.wall_pictures import LOOK_ON_MM, cortex
 from kypho.fracture.walls import Wall
 
 __all__ = ["medial_wall"]
@@ -33,17 +33,16 @@ def medial_wall(vertebra: Vertebra, side: Side) -> Wall:
     behind = np.minimum(first + round(2.0 / step), count - 1)
     faces = np.take_along_axis(canal, behind[..., None], axis=2)[..., 0] > 0
     good = out.any(axis=2) & (first > 0) & faces
-    reach = round(CORTEX_HALF_MM / step)
-    index = np.clip(first[..., None] + np.arange(-reach, reach + 1), 0, count - 1)
-    profile = np.take_along_axis(hu, index, axis=2)
-    density = np.where(good, profile.max(axis=2), np.nan)
-    median = float(np.nanmedian(density)) if good.any() else float("nan")
+    density, thickness, median = cortex(hu, first, good, step)
     return Wall(
         name=f"{side} pedicle, medial",
         across_mm=y[js],
         up_mm=z[ks],
         position_mm=np.where(good, x[walk][np.minimum(first, count - 1)], np.nan),
         density_hu=density,
-        thickness_mm=np.where(good, (profile > median / 2).sum(axis=2) * step, np.nan),
+        thickness_mm=thickness,
         whole_hu=median,
+        axis="x",
+        sign=1,
+        part="pedicle",
     )

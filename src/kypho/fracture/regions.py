@@ -19,7 +19,6 @@ from kypho.space import Volume
 __all__ = ["DamageRegions", "damage_regions"]
 
 THROUGH_MM = 2.5  # numerics: either way of the wall's surface, more than any cortex is thick
-SIDE_ON = ("left", "right")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,10 +63,9 @@ def _through(vertebra: Vertebra, wall: Wall, opening: Opening) -> NDArray[np.boo
     z, y, x = vertebra.axes_mm
     ups, acrosses = np.nonzero(opening.outline & np.isfinite(wall.position_mm))
     surface = wall.position_mm[ups, acrosses]
-    sign = -1.0 if wall.name in ("anterior", "right") else 1.0
-    along_x = wall.name in SIDE_ON or "pedicle" in wall.name
+    along_x = wall.axis == "x"
     axis, side = (x, y) if along_x else (y, x)
-    near = np.abs(axis[None, :] - sign * surface[:, None]) <= THROUGH_MM
+    near = np.abs(axis[None, :] - wall.sign * surface[:, None]) <= THROUGH_MM
     n, depth = np.nonzero(near)
     k = np.searchsorted(z, wall.up_mm[ups[n]] - 1e-6)
     other = np.searchsorted(side, wall.across_mm[acrosses[n]] - 1e-6)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from kypho.anatomy import CANAL, Labels, Vertebra
 from kypho.fracture.columns import Columns
-from kypho.fracture.walls import SOFT_HU, Wall
+from kypho.fracture.walls import SOFT_HU, WALLS, Wall
 from kypho.space import Volume, sample_at
 
-__all__ = ["CORTEX_HALF_MM", "LOOK_ON_MM", "body_walls", "neighbour_posterior"]
+__all__ = ["LOOK_ON_MM", "body_walls", "cortex", "neighbour_posterior"]
 
 CORTEX_HALF_MM = 1.8  # numerics: cortex is looked for this far on either side of the labelled surface
 ENDPLATE_MARGIN_MM = 1.0  # numerics: nearer to an endplate the wall turns into it
@@ -140,20 +140,37 @@ def _picture(
     inside = (z[:, None] > bottom[None] + margin) & (z[:, None] < top[None] - margin)
     position = np.where((z[:, None] > bottom[None]) & (z[:, None] < top[None]), surface, np.nan)
     surface = np.where(inside, surface, np.nan)
-    step = axis[1] - axis[0]
-    reach = round(CORTEX_HALF_MM / step)
-    at = np.searchsorted(axis, np.nan_to_num(surface)).clip(reach, len(axis) - reach - 1)
-    offsets = np.arange(-reach, reach + 1)
-    profile = np.take_along_axis(hu, at[:, None, :] + offsets[None, :, None], axis=1)
-    density = np.where(np.isfinite(surface), profile.max(axis=1), np.nan)
-    median = float(np.nanmedian(density)) if np.isfinite(density).any() else float("nan")
-    dense = (profile > SOFT_HU + 0.5 * (median - SOFT_HU)).sum(axis=1) * step
+    at = np.searchsorted(axis, np.nan_to_num(surface))
+    density, thickness, median = cortex(hu.transpose(0, 2, 1), at, np.isfinite(surface), axis[1] - axis[0])
+    along, sign = WALLS[name]
     return Wall(
         name=name,
         across_mm=across,
         up_mm=z,
         position_mm=position,
         density_hu=density,
-        thickness_mm=np.where(np.isfinite(surface), dense, np.nan),
+        thickness_mm=thickness,
         whole_hu=median,
+        axis=along,
+        sign=sign,
     )
+
+
+def cortex(
+    hu: NDArray, at: NDArray, seen: NDArray, step_mm: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Largest density and thickness of the cortex about a surface, and the median of the density.
+
+    Args:
+        hu: density, shape (n_up, n_across, n_along), the viewing axis last.
+        at: index of the surface along the viewing axis, shape (n_up, n_across).
+        seen: where there is a surface; NaN is told elsewhere.
+        step_mm: of the viewing axis.
+    """
+    reach = round(CORTEX_HALF_MM / step_mm)
+    index = np.clip(at[..., None] + np.arange(-reach, reach + 1), 0, hu.shape[-1] - 1)
+    profile = np.take_along_axis(hu, index, axis=-1)
+    density = np.where(seen, profile.max(axis=-1), np.nan)
+    median = float(np.nanmedian(density)) if seen.any() else float("nan")
+    dense = (profile > (SOFT_HU + median) / 2).sum(axis=-1) * step_mm
+    return density, np.where(seen, dense, np.nan), median

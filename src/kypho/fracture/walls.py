@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import cc3d
 import numpy as np
@@ -29,7 +30,14 @@ __all__ = [
     "third_of",
 ]
 
-WALLS = ("posterior", "anterior", "left", "right")
+WALLS = {
+    "posterior": ("y", 1),
+    "anterior": ("y", -1),
+    "left": ("x", 1),
+    "right": ("x", -1),
+}
+"""The walls of a body: the axis of the vertebra's frame along which each is looked at, and its sign."""
+
 SOFT_HU = 40.0  # numerics: muscle, cord and vessels without contrast
 SEEN_SHARE = 0.4  # numerics: of the wall's picture
 FEWEST_ROWS = 4  # numerics: fewer are no picture
@@ -44,14 +52,18 @@ class Wall:
     """One wall as a picture.
 
     Attributes:
-        name: of `WALLS`.
+        name: of `WALLS`, or "left pedicle, medial".
         across_mm: coordinate along the wall, left for the front and back, posterior for the sides.
         up_mm: superior coordinate.
-        position_mm: coordinate of the surface along the viewing axis, shape (n_up, n_across); NaN elsewhere.
+        position_mm: coordinate of the surface along the viewing axis, times `sign`, shape (n_up, n_across);
+            NaN elsewhere.
         density_hu: largest density across the cortex.
         thickness_mm: extent of dense bone across the cortex; an upper bound at this resolution.
         whole_hu: density where it is whole: its median, or that of walls like it if most of it is gone.
         judged_by: words for that.
+        axis: the viewing axis, of the vertebra's frame.
+        sign: -1 where that axis points into the bone.
+        part: whose wall it is.
     """
 
     name: str
@@ -61,6 +73,9 @@ class Wall:
     density_hu: NDArray[np.float64]
     thickness_mm: NDArray[np.float64]
     whole_hu: float
+    axis: str
+    sign: int
+    part: Literal["body", "pedicle"] = "body"
     judged_by: str = "the wall's own median"
 
     @property

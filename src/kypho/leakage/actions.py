@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from kypho.evidence import record, value
 from kypho.leakage.canal import CanalFinding
-from kypho.leakage.routes import Routing
+from kypho.leakage.routes import Route, Routing
 
-__all__ = ["TOPICS", "Action", "actions_for", "most_urgent_first", "mri_actions"]
+__all__ = ["TOPICS", "Action", "Urgency", "actions_for", "most_urgent_first", "mri_actions"]
+
+Urgency = Literal["at_once", "soon", "routine"]
 
 TOPICS: tuple[str, ...] = (
     "intradural",
@@ -34,12 +37,12 @@ class Action:
 
     Attributes:
         topic: one of TOPICS.
-        urgency: "at_once", "soon" or "routine".
+        urgency: how soon.
         why: the finding behind it.
     """
 
     topic: str
-    urgency: str
+    urgency: Urgency
     why: str
 
     @property
@@ -99,13 +102,24 @@ def actions_for(
         why = f"{canal_elsewhere_ml:.2f} mL as dense as cement in the canal away from {level}, at "
         why += canal_elsewhere_at
         found.append(Action(topic="canal_elsewhere", urgency="soon", why=why))
-    if any(r.likely == "systemic" for r in routings):
-        why = "cement in a vein away from the vertebra"
+    if why := _of_route(routings, "systemic", "in a vein away from the vertebra"):
         found.append(Action(topic="vein", urgency="soon", why=why))
-    if any(r.likely == "foraminal" for r in routings):
-        found.append(Action(topic="foramen", urgency="soon", why="cement in a foramen"))
+    if why := _of_route(routings, "foraminal", "in a foramen"):
+        found.append(Action(topic="foramen", urgency="soon", why=why))
     why = "deficits without compression on CT and MRI are described"
     return most_urgent_first((*found, Action(topic="no_compression", urgency="routine", why=why)))
+
+
+def _of_route(routings: Sequence[Routing], likely: Route, where: str) -> str:
+    """The finding behind an action for a route, or an empty string; a speck is not firmly cement."""
+    routes = [r.route for r in routings if r.likely == likely]
+    if not routes:
+        return ""
+    return (
+        f"a dense speck {where}: calcification or little cement"
+        if set(routes) == {"indeterminate"}
+        else (f"cement {where}")
+    )
 
 
 def mri_actions(mscc_percent: float | None, mcc_percent: float | None) -> tuple[Action, ...]:
@@ -122,7 +136,7 @@ def mri_actions(mscc_percent: float | None, mcc_percent: float | None) -> tuple[
 
 def most_urgent_first(actions: Sequence[Action]) -> tuple[Action, ...]:
     """The actions by urgency, otherwise in their order."""
-    return tuple(sorted(actions, key=lambda a: ("at_once", "soon", "routine").index(a.urgency)))
+    return tuple(sorted(actions, key=lambda a: get_args(Urgency).index(a.urgency)))
 
 
 def _canal_actions(level: str, canal: CanalFinding) -> list[Action]:
@@ -132,15 +146,14 @@ def _canal_actions(level: str, canal: CanalFinding) -> list[Action]:
         how = {"both": "epidural and intradural", "undetermined": "within or outside the dura undetermined"}
         why = f"cement in the canal, {how.get(state, state)} ({canal.side}), {taken}"
         found.append(Action(topic="intradural", urgency="at_once", why=why))
+    much = canal.max_encroachment_percent.value >= value("leak.canal_at_once_percent")
     if level.startswith(("C", "T")) or level == "L1":
         share = f"; {_decompressed('thoracic')}" if level.startswith("T") else ""
         why = f"cement in the canal beside the cord, {taken}{share}"
-        much = canal.max_encroachment_percent.value >= value("leak.canal_at_once_percent")
-        urgency = "soon" if state == "epidural" and not much else "at_once"
-        found.append(Action(topic="canal_cord", urgency=urgency, why=why))
+        soon = state == "epidural" and not much
+        found.append(Action(topic="canal_cord", urgency="soon" if soon else "at_once", why=why))
     else:
         why = f"cement in the canal below the cord, {taken}; {_decompressed('lumbar')}"
-        much = canal.max_encroachment_percent.value >= value("leak.canal_at_once_percent")
         found.append(Action(topic="canal_lumbar", urgency="at_once" if much else "soon", why=why))
     return found
 

@@ -148,7 +148,7 @@ def compare_routes(
     """
     found: dict[str, float] = {}
     for part in leakage.parts:
-        space = REHEARSED_ROUTES.get(part.routing.likely, "paravertebral")
+        space = REHEARSED_ROUTES[part.routing.likely]
         found[space] = found.get(space, 0.0) + part.measured.ml.value
     meant: dict[str, float] = {}
     chance: dict[str, float] = {}

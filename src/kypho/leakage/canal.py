@@ -22,6 +22,8 @@ SIDE_MM = 1.0  # numerics: as for parts
 FEW = 15  # numerics: voxels; fewer tell neither spread nor kind
 NO_NOISE_HU = 2.0  # numerics: a rounded constant
 OWN_SHARE = 0.5  # of the cement; beyond the level's own canal its wall, and so the dura, is not modelled
+OFF_CANAL_MM = -15.0  # numerics: farther out lies beyond the model, where no depth is known
+BLOOM_MM = 1.0  # numerics: metal of the wall blooms into the canal by less
 WALL_MM = 0.9  # numerics: nearer than a voxel and a half counts as touching the wall
 
 
@@ -130,7 +132,7 @@ def read_canal(scene: Scene, segmentation: Segmentation, measured: Measured) -> 
         dura=_dura(scene, parts) if found else DuraReading(state="none", inside_share=0.0, signs=()),
         slices=tuple(rows),
         metal_mm3=float(
-            np.count_nonzero(segmentation.metal & (scene.canal_mm > 1)) * scene.ct.grid.voxel_mm3
+            np.count_nonzero(segmentation.metal & (scene.canal_mm > BLOOM_MM)) * scene.ct.grid.voxel_mm3
         ),
         crumbs=0 if found else sum(part.canal_ml > 0.5 * part.ml.value for part in parts),
         readable=bool(unread <= value("leak.unreadable_slices_share")),
@@ -139,7 +141,7 @@ def read_canal(scene: Scene, segmentation: Segmentation, measured: Measured) -> 
 
 def _slices(scene: Scene, segmentation: Segmentation, measured: Measured) -> list[CanalSlice]:
     pixel = scene.ct.grid.spacing_mm[1]
-    share = np.where(scene.canal_mm > -15, np.clip(scene.canal_mm / pixel + 0.5, 0, 1), 0)
+    share = np.where(scene.canal_mm > OFF_CANAL_MM, np.clip(scene.canal_mm / pixel + 0.5, 0, 1), 0)
     share = np.maximum(share, scene.cord)
     area = share.sum(axis=(1, 2)) * pixel * scene.ct.grid.spacing_mm[2]
     dense = segmentation.cement | segmentation.metal

@@ -7,6 +7,7 @@ paraspinal and disc after Hsieh et al. 2019, and the needle track, foraminal and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,9 @@ from kypho.leakage.parts import MeasuredPart
 from kypho.leakage.scene import Scene
 from kypho.space import sample_at
 
-__all__ = ["ROUTES", "Routing", "route_of"]
+__all__ = ["ROUTES", "BodySide", "Route", "Routing", "route_of"]
 
-ROUTES: tuple[str, ...] = (
+Route = Literal[
     "basivertebral",
     "segmental",
     "cortical_canal",
@@ -30,7 +31,9 @@ ROUTES: tuple[str, ...] = (
     "systemic",
     "undetermined",
     "indeterminate",
-)
+]
+BodySide = Literal["left", "right", "midline"]
+ROUTES: tuple[Route, ...] = get_args(Route)
 """Names as they stand in leakage.json; "indeterminate" is a speck too small to say anything of."""
 
 OFF_MODEL_MM = -20.0  # numerics: distance given to points outside the model of the level
@@ -58,11 +61,11 @@ class Routing:
         side: "left", "right" or "midline".
     """
 
-    route: str
-    likely: str
+    route: Route
+    likely: Route
     margin_mm: float
     compartments: tuple[str, ...]
-    side: str
+    side: BodySide
 
 
 def route_of(scene: Scene, part: MeasuredPart) -> Routing:
@@ -79,9 +82,9 @@ def route_of(scene: Scene, part: MeasuredPart) -> Routing:
     likely, margin = _decide(scene, part, compartments, centre, exit_mm)
     speck = 1000 * part.ml.value < value("leak.speck_mm3") and "canal" not in compartments
     pixel_mm = scene.ct.grid.spacing_mm[1]
-    route = "indeterminate" if speck else "undetermined" if margin < 0.5 * pixel_mm else likely
+    route: Route = "indeterminate" if speck else "undetermined" if margin < 0.5 * pixel_mm else likely
     left = float(centre[0])
-    side = "midline" if abs(left) < SIDE_MM else "left" if left > 0 else "right"
+    side: BodySide = "midline" if abs(left) < SIDE_MM else "left" if left > 0 else "right"
     return Routing(
         route=route,
         likely=likely,
@@ -174,7 +177,7 @@ def _nearest_to_bone(scene: Scene, part: MeasuredPart) -> NDArray[np.float64]:
 
 def _decide(
     scene: Scene, part: MeasuredPart, compartments: dict[str, float], centre: NDArray, exit_mm: NDArray
-) -> tuple[str, float]:
+) -> tuple[Route, float]:
     """The first rule that holds, and its margin: mm, or a share over one half scaled to count like mm."""
     vertebra = scene.vertebra
     canal = compartments.get("canal", 0.0)
@@ -197,7 +200,7 @@ def _decide(
     return _wall_route(part)
 
 
-def _canal_route(vertebra: Vertebra, part: MeasuredPart, exit_mm: NDArray) -> tuple[str, float]:
+def _canal_route(vertebra: Vertebra, part: MeasuredPart, exit_mm: NDArray) -> tuple[Route, float]:
     """Basivertebral if it left through the window in the middle of the posterior wall."""
     low, high = vertebra.body_box_mm
     width = value("leak.b_window_width_share") * float(high[0] - low[0])
@@ -224,7 +227,7 @@ def _track_angle(vertebra: Vertebra, part: MeasuredPart, exit_mm: NDArray, centr
     return float(np.degrees(np.arccos(np.clip(abs(float(direction @ axis)), 0, 1))))
 
 
-def _wall_route(part: MeasuredPart) -> tuple[str, float]:
+def _wall_route(part: MeasuredPart) -> tuple[Route, float]:
     """A thin long part along a wall fills a segmental vein; a compact one lies beside the spine."""
     radius = max(part.inner_radius_mm, LEAST_RADIUS_MM)
     sphere = 4 / 3 * np.pi * radius**3

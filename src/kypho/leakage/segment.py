@@ -16,6 +16,7 @@ __all__ = ["Limits", "Segmentation", "segment", "vesselness"]
 
 THREAD_SIGMA_MM = 0.8  # numerics: scale of a filled vein blurred by the scanner
 BEHIND_MM = 2.0  # numerics: a voxel or two behind the posterior wall lies beyond the body's own cement
+SKIN_MM = 1.0  # numerics: a label strays from the bone by a voxel or so
 REACH_MM = 12.0  # numerics: how far from grown cement threads are looked for
 
 
@@ -68,7 +69,7 @@ def segment(scene: Scene) -> Segmentation:
     """
     limits = _limits(scene)
     hu = scene.ct.array
-    bone = (scene.bone_mm > -1.0) | scene.other_bone
+    bone = (scene.bone_mm > -SKIN_MM) | scene.other_bone
     dense = hu > np.where(bone, limits.grow_bone_hu, limits.grow_soft_hu)
     pieces, n = cc3d.connected_components(dense, connectivity=26, return_N=True)
     seeded = np.zeros(n + 1, bool)
@@ -257,7 +258,7 @@ def _specks(
     scene: Scene, pieces: NDArray, n: int, seeded: NDArray, cement: NDArray, metal: NDArray, limits: Limits
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Unseeded dense pieces: cement where they lie outside bone and peak above cortex; else doubtful."""
-    clear = (scene.bone_mm < -1.0) & ~ndimage.binary_dilation(scene.other_bone, iterations=2)
+    clear = (scene.bone_mm < -SKIN_MM) & ~ndimage.binary_dilation(scene.other_bone, iterations=2)
     touching = np.zeros(n + 1, bool)
     touching[np.unique(pieces[(pieces > 0) & ~clear])] = True
     peak = np.zeros(n + 1)

@@ -15,6 +15,8 @@ Detection = Literal["ct", "mixed"]
 Population = Literal["osteoporotic", "metastasis"]
 Growth = Literal["slow", "moderate", "rapid"]
 
+LARGEST_ML = 20.0  # numerics: a slip of typing beyond it, not a plan
+
 
 @dataclass(frozen=True, kw_only=True)
 class RiskInputs:
@@ -28,7 +30,7 @@ class RiskInputs:
         cortical_disruption, low_viscosity, intravertebral_cleft: the weighted binary factors.
         volume_ml: cement meant to be injected.
         height_ratio: remaining over expected height, 0 to 1.
-        fill_fraction: cement volume over body volume, 0 to 1.
+        fill_fraction: cement volume over body volume; above 1 where more is meant than the body holds.
         posterior_wall_defect, endplate_defect, basivertebral_foramen_wide: flags without a coefficient.
         treated_levels: vertebrae in this session.
         fracture_age_days: days since the fracture.
@@ -53,12 +55,16 @@ class RiskInputs:
     primary_growth: Growth | None = None
 
     def __post_init__(self) -> None:
-        if self.volume_ml is not None and not 0 <= self.volume_ml <= 20:
-            raise SettingsError(f"cement volume must be 0 to 20 mL, got {self.volume_ml}")
-        for name in ("height_ratio", "fill_fraction"):
-            share = getattr(self, name)
-            if share is not None and not 0 <= share <= 1.5:
-                raise SettingsError(f"{name} is a fraction of 1, got {share}")
+        if self.volume_ml is not None and not 0 <= self.volume_ml <= LARGEST_ML:
+            raise SettingsError(f"cement volume must be 0 to {LARGEST_ML:g} mL, got {self.volume_ml}")
+        if self.height_ratio is not None and not 0 <= self.height_ratio <= 1:
+            raise SettingsError(
+                f"height_ratio is remaining over expected height, 0 to 1, got {self.height_ratio}"
+            )
+        if self.fill_fraction is not None and self.fill_fraction < 0:
+            raise SettingsError(f"fill_fraction is a fraction of the body, got {self.fill_fraction}")
+        if self.fracture_age_days is not None and self.fracture_age_days < 0:
+            raise SettingsError(f"the fracture's age must be 0 days or more, got {self.fracture_age_days}")
         if self.treated_levels is not None and self.treated_levels < 1:
             raise SettingsError(f"treated levels must be at least 1, got {self.treated_levels}")
 

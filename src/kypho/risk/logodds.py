@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from kypho.errors import SettingsError
 
-__all__ = ["beta_se", "exposure_patterns", "implied_p", "intercept_for", "wilson_interval"]
+__all__ = ["beta_se", "exposure_patterns", "implied_p", "intercept_for"]
 
 Z_95 = float(ndtri(0.975))
 """Half width of a 95 % interval in standard errors; published intervals are 95 %."""
@@ -30,15 +30,6 @@ def implied_p(ratio: float, low: float, high: float) -> float:
     """Two-sided P that a printed ratio and its 95 % interval imply (Wald)."""
     beta, se = beta_se(ratio, low, high)
     return float(2 * norm.sf(abs(beta) / se))
-
-
-def wilson_interval(events: int, total: int, coverage: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion."""
-    z = float(ndtri(0.5 + coverage / 2))
-    share = events / total
-    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    return float(middle - half), float(middle + half)
 
 
 def exposure_patterns(prevalences: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

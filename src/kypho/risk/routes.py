@@ -259,8 +259,9 @@ def _embolism_states(inputs: RiskInputs) -> tuple[bool, tuple[bool | None, bool 
     junction = level in value("risk.thoracolumbar_levels")
     lumbar = bool(level and level.startswith("L") and not junction)
     thoracic = None if level is None else level.startswith("T") and not junction
-    three = None if inputs.treated_levels is None else inputs.treated_levels >= 3
-    fresh = None if inputs.fracture_age_days is None else inputs.fracture_age_days <= 14
+    many, fresh_d = (value(f"risk.route.embolism.{n}") for n in ("many_levels", "fresh_d"))
+    three = None if inputs.treated_levels is None else inputs.treated_levels >= many
+    fresh = None if inputs.fracture_age_days is None else inputs.fracture_age_days <= fresh_d
     return lumbar, (three, thoracic, fresh)
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "RiskPart",
     "RoutePart",
     "SitesPart",
+    "TermPart",
     "assessment_document",
 ]
 
@@ -87,6 +88,17 @@ class IntervalPart(Part):
     coverage: Number
 
 
+class TermPart(Part):
+    """One line of the log-odds sheet; the weight is null where an unknown is averaged over the site's mix."""
+
+    factor: str
+    state: bool | Number | None
+    weight: Number | None
+    se: Number
+    note: str
+    evidence: list[str]
+
+
 class EstimatePart(Part):
     """Any leak from this vertebra; arithmetic on published effects."""
 
@@ -95,6 +107,8 @@ class EstimatePart(Part):
     band: str
     interval: IntervalPart
     words: str = Field(description="the same as a sentence of counts")
+    intercept: Number = Field(description="log odds of a vertebra without any of the terms")
+    terms: list[TermPart]
 
 
 class RoutePart(Part):
@@ -223,15 +237,13 @@ def _finding(found: Finding) -> FindingPart:
 
 
 def _bone(a: Assessment) -> BonePart:
-    bone, others, z = a.bone, a.others, None
-    if bone and others.mean_hu is not None and others.sd_hu:
-        z = (bone.mean_hu - others.mean_hu) / others.sd_hu
+    bone, others = a.bone, a.others
     return BonePart(
         mean_hu=bone.mean_hu if bone else None,
         sd_hu=bone.sd_hu if bone else None,
         region=bone.region if bone else None,
         opportunistic_class=density_class(bone.mean_hu) if bone else None,
-        z_score=z,
+        z_score=others.z_score(bone.mean_hu) if bone else None,
         compared_with=list(others.levels),
     )
 
@@ -247,6 +259,8 @@ def _risk_part(risk: LeakRisk) -> RiskPart:
             band=risk.any.band,
             interval=between,
             words=in_words(risk.any, risk.inputs),
+            intercept=risk.any.intercept,
+            terms=[TermPart(**{**asdict(t), "evidence": list(t.evidence)}) for t in risk.any.terms],
         )
     return RiskPart(
         any=whole,

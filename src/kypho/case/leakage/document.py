@@ -12,7 +12,8 @@ from kypho.case.leakage.compared import HeightsEntry, PlanEntry, heights_entry, 
 from kypho.case.leakage.run import LeakageResult
 from kypho.case.mri import MriEntry
 from kypho.leakage import Interval
-from kypho.leakage.actions import Action, most_urgent_first, mri_actions
+from kypho.leakage.actions import Action, Urgency, most_urgent_first, mri_actions
+from kypho.leakage.routes import BodySide, Route
 
 __all__ = [
     "ActionEntry",
@@ -41,11 +42,11 @@ class PartEntry(Part):
 
     id: int
     ml: Bounds
-    route: str
-    likely_route: str
+    route: Route
+    likely_route: Route
     route_margin_mm: float
     compartments: list[str]
-    side: str
+    side: BodySide
     exit_lps_mm: Point | None
     centre_lps_mm: Point
     extent_mm: Point
@@ -133,7 +134,7 @@ class ActionEntry(Part):
     """What to do."""
 
     what: str
-    urgency: Literal["at_once", "soon", "routine"]
+    urgency: Urgency
     why: str
     evidence: str
     evidence_status: Literal["confirmed", "unconfirmed"]
@@ -193,7 +194,7 @@ def leakage_document(result: LeakageResult, timings_s: dict[str, float]) -> Leak
         actions=[
             ActionEntry(
                 what=a.what,
-                urgency=a.urgency,  # type: ignore[arg-type]
+                urgency=a.urgency,
                 why=a.why,
                 evidence=a.evidence,
                 evidence_status="confirmed" if a.confirmed else "unconfirmed",
