@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -184,3 +185,14 @@ def test_the_fault_is_in_the_input_not_in_the_test(tmp_path: Path, capfd, monkey
     )
     assert ended == 25
     assert "L1, L2, L3" in told
+
+
+def test_every_command_reads_a_plan_with_the_same_eyes(tmp_path: Path, capfd, monkeypatch) -> None:
+    plan = json.loads((Path(__file__).parent / "t7_plan.json").read_text())
+    (tmp_path / "plan.json").write_text(json.dumps(plan | {"recommended": -1}))
+    on_ct = (CT, "--labels", LABELS, "--level", "T7", "--out", tmp_path / "out")
+    for words in (("view-angles",), ("rehearse", *on_ct), ("check", *on_ct)):
+        for given in (tmp_path, tmp_path / "plan.json"):
+            ended, told = outcome(capfd, monkeypatch, *words, "--plan", given)
+            assert (ended, told.count("\n")) == (11, 1), told
+            assert "recommended: there is no approach -1" in told

@@ -35,6 +35,7 @@ SAMPLE = Path(__file__).parents[2] / "src" / "kypho" / "formats" / "sample"
 CT, LABELS = SAMPLE / "t5-t9_ct.nii.gz", SAMPLE / "t5-t9_labels.nii.gz"
 LEFT = "10.0,106.4,-129.7:8.6,73.3,-141.7"
 RIGHT = "-12.7,101.7,-130.2:-5.7,71.9,-141.9"
+PLAN = json.loads((Path(__file__).parent / "t7_plan.json").read_text())
 QUICK = ("--grid-mm", "1.25", "--members", "4")
 
 
@@ -193,22 +194,33 @@ def test_a_ct_with_nan_is_refused(tmp_path: Path, capfd, monkeypatch) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_plan_of_another_level_or_ct_is_refused(tmp_path: Path, capfd, monkeypatch) -> None:
-    needle = {
-        "bone_entry_lps_mm": [0, 0, 0],
-        "tip_lps_mm": [0, 1, 0],
-        "outer_diameter_mm": 3.0,
-        "device": "11G",
-    }
-    approach = {"strategy": "bilateral", "route": "transpedicular", "feasible": True, "needles": [needle]}
-    plan = {"level": "T6", "input": {"ct_sha256": "0"}, "recommended": 0, "approaches": [approach]}
-    for level, hint in (("T6", "T6"), ("T7", "another CT")):
-        (tmp_path / "plan.json").write_text(json.dumps(plan | {"level": level}))
-        code, _, error = outcome(capfd, monkeypatch, "--plan", tmp_path, "--out", tmp_path / "out")
-        assert code == 27
-        assert hint in error
-    (tmp_path / "plan.json").write_text("{}")
-    assert outcome(capfd, monkeypatch, "--plan", tmp_path)[0] == 11
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ({"level": "T6"}, "for T6 and not for T7"),
+        ({"input": PLAN["input"] | {"ct_sha256": "0"}}, "other CT images"),
+        ({"input": PLAN["input"] | {"labels_sha256": "0"}}, "other labels"),
+    ],
+)
+def test_a_plan_of_another_level_ct_or_labels_is_refused(
+    tmp_path: Path, capfd, monkeypatch, change: dict, hint: str
+) -> None:
+    (tmp_path / "plan.json").write_text(json.dumps(PLAN | change))
+    code, _, error = outcome(capfd, monkeypatch, "--plan", tmp_path, "--out", tmp_path / "out")
+    assert (code, error.count("\n")) == (27, 1)
+    assert hint in error
+
+
+def test_a_plan_is_taken_by_its_file_and_refused_if_it_is_none(tmp_path: Path, capfd, monkeypatch) -> None:
+    plan = tmp_path / "mine.json"
+    plan.write_text(json.dumps(PLAN))
+    words = ("--plan", plan, "--grid-mm", "2", "--members", "0", "--procedure", "pvp")
+    monkeypatch.setattr("kypho.report.rehearsal.render_rehearsal", lambda *_: None)
+    code, told, error = outcome(capfd, monkeypatch, *words, "--out", tmp_path / "out")
+    assert code == 0, error
+    assert "needles of the plan: unilateral left, transpedicular" in told
+    plan.write_text("{}")
+    assert outcome(capfd, monkeypatch, "--plan", plan)[0] == 11
 
 
 def test_an_interrupted_ensemble_goes_on_where_it_stopped(tmp_path: Path, capfd, monkeypatch) -> None:

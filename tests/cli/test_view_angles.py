@@ -1,6 +1,8 @@
 """`kypho view-angles`: dial and line say the same, and bad input is one line."""
 
+import copy
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,9 @@ from kypho.cli.main import app
 from kypho.errors import SettingsError, UnreadableFileError
 from kypho.fluoroscopy import en_face
 from kypho.space import Frame
+
+PLAN = Path(__file__).parent / "t7_plan.json"
+PLANNED = json.loads(PLAN.read_text())
 
 
 def rows(*arguments):
@@ -35,17 +40,42 @@ def test_the_sense_of_the_line_does_not_matter():
 
 
 def test_a_plans_needles_get_their_bulls_eye_views(tmp_path):
-    entry, tip = [20.0, 40.0, 3.0], [4.0, -5.0, 0.0]
-    needle = {"side": "left", "bone_entry_lps_mm": entry, "tip_lps_mm": tip}
-    plan = tmp_path / "plan.json"
-    plan.write_text(
-        json.dumps({"approaches": [{"strategy": "unilateral_left", "needles": [needle, needle]}]})
-    )
-    found = rows("--plan", str(plan))
-    carm = en_face(Frame(origin_mm=np.zeros(3), rotation=np.eye(3)), entry, tip)
-    assert len(found) == 2
-    assert (found[0]["lao_deg"], found[0]["cranial_deg"]) == pytest.approx(carm.angles_deg)
-    assert "left needle" in found[0]["what"]
+    for path in (PLAN, PLAN.parent):
+        (tmp_path / "plan.json").write_text(PLAN.read_text())
+        found = rows("--plan", str(path if path.is_file() else tmp_path))
+        carm = en_face(*_frame_and_line(PLANNED, 0))
+        assert len(found) == sum(len(a["needles"]) for a in PLANNED["approaches"])
+        assert (found[0]["lao_deg"], found[0]["cranial_deg"]) == pytest.approx(carm.angles_deg, abs=1e-3)
+        assert "left needle" in found[0]["what"]
+
+
+def _frame_and_line(plan, approach):
+    frame = plan["vertebra"]["frame_lps"]
+    axes = np.array([frame[name] for name in ("left", "posterior", "superior")]).T
+    needle = plan["approaches"][approach]["needles"][0]
+    # The frame of the anatomy does not decide what is dialled: angles are the patient's.
+    rotation = np.linalg.qr(axes)[0]
+    rotation *= np.sign(np.diag(rotation.T @ axes))
+    line = needle["bone_entry_lps_mm"], needle["tip_lps_mm"]
+    return Frame(origin_mm=np.array(frame["origin_mm"]), rotation=rotation), *line
+
+
+def test_what_is_recommended_is_marked_and_what_was_refused_too(tmp_path):
+    """A refused plan ends as the plan did, with code 30, and no line of it looks like an approach to take."""
+    shown = CliRunner().invoke(app, ["view-angles", "--plan", str(PLAN)])
+    assert shown.exit_code == 0
+    assert ["recommended" in line for line in shown.stdout.splitlines()] == [True, False, False, False]
+    assert "NOT ACCEPTABLE" not in shown.stdout
+    refused_plan = copy.deepcopy(PLANNED) | {"recommended": None}
+    for approach in refused_plan["approaches"]:
+        approach |= {"feasible": False, "acceptable": "not acceptable"}
+    (tmp_path / "plan.json").write_text(json.dumps(refused_plan))
+    shown = CliRunner().invoke(app, ["view-angles", "--plan", str(tmp_path)])
+    assert shown.exit_code == 30
+    assert all("NOT ACCEPTABLE" in line for line in shown.stdout.splitlines())
+    as_json = CliRunner().invoke(app, ["view-angles", "--plan", str(tmp_path), "--json"])
+    assert as_json.exit_code == 30
+    assert not any(row["acceptable"] or row["recommended"] for row in json.loads(as_json.stdout))
 
 
 def test_text_is_what_a_radiographer_reads():

@@ -24,6 +24,7 @@ from kypho.cli.options import (
 
 if TYPE_CHECKING:
     from kypho.case.leakage.document import LeakageDocument
+    from kypho.case.leakage.plan import PlannedCase
     from kypho.case.mri import MriEntry
 
 __all__ = ["check"]
@@ -48,7 +49,7 @@ CtBefore = Annotated[
 ]
 PlanFolder = Annotated[
     Path | None,
-    typer.Option("--plan", help="Case folder with plan.json (and rehearsal.json): compared with."),
+    typer.Option("--plan", help="plan.json or its case folder (with rehearsal.json): compared with."),
 ]
 ExpectNoCement = Annotated[
     bool, typer.Option("--expect-no-cement", help="No cement is no surprise: exit code 0, not 63.")
@@ -88,7 +89,6 @@ def check(
     """
     from kypho.case.layout import require_places
     from kypho.case.leakage.files import write_leakage
-    from kypho.case.leakage.plan import read_planned
     from kypho.case.leakage.run import check_case
     from kypho.cli.progress import Steps
     from kypho.formats import read_ct
@@ -112,7 +112,7 @@ def check(
             steps.step,
             before=before,
             mri=beside,
-            planned=read_planned(plan, name) if plan else None,
+            planned=_planned(plan, name) if plan else None,
             expect_no_cement=expect_no_cement,
         )
         document = write_leakage(
@@ -122,6 +122,21 @@ def check(
     code = _exit_code(document, expected=not expect_no_cement)
     if code:
         raise typer.Exit(code)
+
+
+def _planned(plan: Path, level: str) -> PlannedCase:
+    """What stands beside a plan.json, after the plan itself has been read as every command reads it."""
+    from kypho.case.leakage.plan import read_planned
+    from kypho.case.plan.read import plan_file, read_plan
+    from kypho.errors import SettingsError
+
+    file = plan_file(plan)
+    if file.name != "plan.json":
+        raise SettingsError(
+            f"--plan {plan}: give a case folder, or the plan.json in it with what lies beside"
+        )
+    read_plan(file)
+    return read_planned(file.parent, level)
 
 
 def _exit_code(document: LeakageDocument, *, expected: bool) -> int:

@@ -26,7 +26,8 @@ __all__ = ["rehearse"]
 STEPS = (*READING, "vertebra model", "assessment", "needles", "injection", "ensemble", "report", "files")
 
 PlanFolder = Annotated[
-    Path | None, typer.Option("--plan", help="Case folder of kypho plan: rehearse its needles.")
+    Path | None,
+    typer.Option("--plan", help="plan.json of kypho plan or its case folder: rehearse its needles."),
 ]
 NeedleLines = Annotated[
     list[str] | None,
@@ -99,7 +100,9 @@ def rehearse(
         image, found = read_ct_and_labels(ct, labels, steps, scheme=scheme, level=level, series=series)
         name = chosen_level(found.labels, level)
         if made_for:
-            _require_same(made_for, {"level": name, "ct": image.sha256}, plan)
+            # The file of labels that a segmenter makes on the way differs from run to run.
+            here = {"level": name, "CT images": image.sha256, "labels": found.sha256 if labels else None}
+            _require_same(made_for, here, plan)
         folder = out or Path(f"kypho-{name}")
         require_places(folder, "rehearse")
         keep = _members(folder, image, found, name, settings, lines)
@@ -176,8 +179,8 @@ def _changed(base: Scenario, text: str) -> Scenario:
 
 def _lines(
     plan: Path | None, needle: list[str], settings: RehearseSettings
-) -> tuple[Lines | None, dict[str, str]]:
-    """Where the cannulas come from, and for a plan's folder what it was made for."""
+) -> tuple[Lines | None, dict[str, str | None]]:
+    """Where the cannulas come from, and for those of a plan what it was made for."""
     from kypho.case.rehearsal.needles import given_needles, needles_of_plan
     from kypho.errors import SettingsError
 
@@ -185,16 +188,19 @@ def _lines(
         raise SettingsError("--plan and --needle both name needles; give one of them")
     if needle:
         return given_needles(needle, settings), {}
-    return (None, {}) if plan is None else needles_of_plan(plan, settings)
+    if plan is None:
+        return None, {}
+    lines, made_on, level = needles_of_plan(plan, settings)
+    return lines, {"level": level, "CT images": made_on.ct_sha256, "labels": made_on.labels_sha256}
 
 
-def _require_same(made_for: dict[str, str], here: dict[str, str], plan: Path | None) -> None:
-    """Raise if the plan belongs to another level or CT."""
+def _require_same(made_for: dict[str, str | None], here: dict[str, str | None], plan: Path | None) -> None:
+    """Raise if the plan belongs to another level or image; what is None was not kept or does not last."""
     from kypho.errors import SettingsError
 
     for what, value in made_for.items():
-        if value != here[what]:
-            shown = f"{value} and not for {here[what]}" if what == "level" else "another CT"
+        if None not in (value, here[what]) and value != here[what]:
+            shown = f"{value} and not for {here[what]}" if what == "level" else f"other {what}"
             raise SettingsError(f"the plan in {plan} was made for {shown}; plan this one first")
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kypho.cli.codes import EXIT_REFUSED
 from kypho.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from kypho.case.plan.schema import NeedlePart, PlanDocument
 
 __all__ = ["view_angles"]
 
@@ -33,10 +37,13 @@ def view_angles(
     """C-arm angles for a line in the patient, the line for angles, or the views down a plan's needles.
 
     LAO and CRA name where the front end of the line leans (the tube, with the patient prone over it).
+    Exit code 30: the plan was refused; its needles are shown, marked as not acceptable.
     Research and education; not a medical device.
     """
+    from kypho.case.plan.read import read_plan
     from kypho.errors import SettingsError
 
+    refused = False
     if sum(given is not None for given in (direction, angles, plan)) != 1:
         raise SettingsError("give exactly one of --direction, --angles and --plan")
     if direction is not None:
@@ -48,8 +55,11 @@ def view_angles(
     elif angles is not None:
         rows = [_dialled(_numbers(angles, 2, "--angles"))]
     else:
-        rows = _needles(plan)  # type: ignore[arg-type]  # the count above leaves no other case
+        found = read_plan(plan)  # type: ignore[arg-type]  # the count above leaves no other case
+        rows, refused = _needles(found), found.recommended is None
     typer.echo(json.dumps(rows) if as_json else "\n".join(_line(row) for row in rows))
+    if refused:
+        raise typer.Exit(EXIT_REFUSED)
 
 
 def _numbers(text: str, count: int, option: str) -> list[float]:
@@ -93,33 +103,29 @@ def _dialled(angles: Sequence[float]) -> dict[str, Any]:
     return {"what": "angles", "lao_deg": lao, "cranial_deg": cranial, "beam_lps": beam}
 
 
-def _needles(path: Path) -> list[dict[str, Any]]:
-    from kypho.case.folder import read_json
-    from kypho.errors import UnreadableFileError
+def _needles(plan: PlanDocument) -> list[dict[str, Any]]:
+    """A row per needle of every approach, with the standing of its approach."""
+    return [
+        {
+            **_view(f"approach {number} ({approach.strategy}), {needle.side} needle", _way(needle)),
+            "acceptable": approach.feasible,
+            "recommended": number == plan.recommended,
+        }
+        for number, approach in enumerate(plan.approaches)
+        for needle in approach.needles
+    ]
 
-    plan = read_json(path / "plan.json" if path.is_dir() else path, "give a plan.json of kypho plan")
-    try:
-        rows = [
-            _view(
-                f"approach {number} ({approach['strategy']}), {needle['side']} needle",
-                [
-                    tip - entry
-                    for tip, entry in zip(needle["tip_lps_mm"], needle["bone_entry_lps_mm"], strict=True)
-                ],
-            )
-            for number, approach in enumerate(plan["approaches"])
-            for needle in approach["needles"]
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnreadableFileError(f"{path} is no plan.json of kypho; make one with 'kypho plan'") from error
-    if not rows:
-        raise UnreadableFileError(f"{path} holds no needle; see its reasons for the refusal")
-    return rows
+
+def _way(needle: NeedlePart) -> list[float]:
+    return [tip - entry for tip, entry in zip(needle.tip_lps_mm, needle.bone_entry_lps_mm, strict=True)]
 
 
 def _line(row: dict[str, Any]) -> str:
     from kypho.fluoroscopy import angles_text
 
+    standing = ", recommended" if row.get("recommended") else ""
+    if not row.get("acceptable", True):
+        standing = ", NOT ACCEPTABLE"
     left, posterior, superior = row["beam_lps"]
     beam = f"tube to detector L {left:+.4f} P {posterior:+.4f} S {superior:+.4f}"
-    return f"{row['what']}: {angles_text(row['lao_deg'], row['cranial_deg'])}; {beam}"
+    return f"{row['what']}{standing}: {angles_text(row['lao_deg'], row['cranial_deg'])}; {beam}"

@@ -45,7 +45,11 @@ def plan_document(result: PlanResult, timings_s: dict[str, float]) -> PlanDocume
         schema=PLAN_SCHEMA,
         use=USE,
         level=plan.level,
-        input=InputPart(ct_sha256=result.ct.sha256, spacing_mm=result.ct.volume.grid.spacing_mm),
+        input=InputPart(
+            ct_sha256=result.ct.sha256,
+            labels_sha256=result.labels.sha256,
+            spacing_mm=result.ct.volume.grid.spacing_mm,
+        ),
         vertebra=_vertebra(result.vertebra),
         approaches=[_approach(a, result.vertebra, settings) for a in plan.approaches],
         recommended=plan.recommended,

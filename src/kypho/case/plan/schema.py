@@ -32,9 +32,10 @@ PLAN_SCHEMA: Literal["kypho.plan/1"] = "kypho.plan/1"
 
 
 class InputPart(Part):
-    """The CT that was planned on."""
+    """The CT and the labels that were planned on."""
 
     ct_sha256: str
+    labels_sha256: str | None = Field(default=None, description="null in plans of before it was kept")
     spacing_mm: Point = Field(description="voxel spacing along slice, row, column (k, j, i)")
 
 

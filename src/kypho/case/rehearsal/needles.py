@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from kypho.anatomy import Vertebra
-from kypho.case.folder import read_json
+from kypho.case.plan.read import read_plan
+from kypho.case.plan.schema import InputPart, NeedlePart
 from kypho.case.rehearsal.settings import NeedleLineMm, RehearseSettings, Strategy
-from kypho.errors import SettingsError, UnreadableFileError
+from kypho.errors import SettingsError
 from kypho.evidence import value
 from kypho.formats.ct import CtInput
 from kypho.formats.labels import LabelsInput
@@ -62,45 +63,36 @@ def given_needles(points: Sequence[str], settings: RehearseSettings) -> Lines:
     return chosen
 
 
-def needles_of_plan(folder: Path, settings: RehearseSettings) -> tuple[Lines, dict[str, str]]:
-    """The cannulas of a plan's folder, and the level and CT (SHA-256) that it was made for.
+def needles_of_plan(path: Path, settings: RehearseSettings) -> tuple[Lines, InputPart, str]:
+    """The cannulas of a plan.json or its folder, what it was made on, and its level.
 
     Raises:
-        UnreadableFileError: no readable plan.json in the folder.
+        UnreadableFileError: no readable plan there.
     """
-    plan = read_json(folder / "plan.json", "run kypho plan first")
-    try:
-        best = plan["approaches"][plan["recommended"] or 0]
-        first = {"best": best}
-        for approach in plan["approaches"]:
-            first.setdefault(approach["strategy"].split("_")[0], approach)
-        lines = {
-            strategy: tuple(
-                NeedleLineMm(
-                    entry_mm=np.array(n["bone_entry_lps_mm"], dtype=float),
-                    tip_mm=np.array(n["tip_lps_mm"], dtype=float),
-                    outer_mm=float(n["outer_diameter_mm"]),
-                    bore_mm=min(settings.bore_mm(n["device"]), float(n["outer_diameter_mm"])),
-                )
-                for n in approach["needles"]
-            )
-            for strategy, approach in first.items()
-        }
-        made_for = {"level": str(plan["level"]), "ct": str(plan["input"]["ct_sha256"])}
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise UnreadableFileError(
-            f"plan.json in {folder} is no plan ({type(error).__name__}: {error}); run kypho plan first"
-        ) from None
+    plan = read_plan(path)
+    first = {"best": plan.approaches[plan.recommended or 0]}
+    for approach in plan.approaches:
+        first.setdefault(approach.strategy.split("_")[0], approach)
 
     def chosen(strategy: Strategy) -> tuple[tuple[NeedleLineMm, ...], str]:
-        if strategy not in lines:
-            raise SettingsError(f"the plan in {folder} has no {strategy} approach; plan it first")
+        if strategy not in first:
+            raise SettingsError(f"the plan in {path} has no {strategy} approach; plan it first")
         approach = first[strategy]
-        standing = "" if approach["feasible"] else ", NOT ACCEPTABLE"
-        name = approach["strategy"].replace("_", " ")
-        return lines[strategy], f"needles of the plan: {name}, {approach['route']}{standing}"
+        standing = "" if approach.feasible else ", NOT ACCEPTABLE"
+        name = approach.strategy.replace("_", " ")
+        lines = tuple(_line(needle, settings) for needle in approach.needles)
+        return lines, f"needles of the plan: {name}, {approach.route}{standing}"
 
-    return chosen, made_for
+    return chosen, plan.input, plan.level
+
+
+def _line(needle: NeedlePart, settings: RehearseSettings) -> NeedleLineMm:
+    return NeedleLineMm(
+        entry_mm=np.array(needle.bone_entry_lps_mm),
+        tip_mm=np.array(needle.tip_lps_mm),
+        outer_mm=needle.outer_diameter_mm,
+        bore_mm=min(settings.bore_mm(needle.device), needle.outer_diameter_mm),
+    )
 
 
 def planned_needles(
