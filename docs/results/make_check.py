@@ -34,12 +34,12 @@ from kypho.leakage.parts import Interval, Measured, MeasuredPart, split
 from kypho.leakage.routes import route_of
 from kypho.leakage.segment import Limits, Segmentation
 from kypho.phantoms.postop import Leak, PostopRecipe
+from kypho.phantoms.postop_confusers import CONFUSERS
 from kypho.phantoms.postop_site import SyntheticSite, synthetic_site
 from kypho.phantoms.xray_ct import Scanner
 
 THICKNESS = (1.0, 1.25, 1.5, 2.0, 2.5)
 CEMENTS = ("cement BaSO4 30%", "cement ZrO2 45%", "cement BaSO4 20%", "cement ZrO2 30%")
-CONFUSERS = ("screw", "contrast", "calcification")
 SLOTS = (
     "basivertebral",
     "cortical_canal",

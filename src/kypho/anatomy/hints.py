@@ -54,14 +54,14 @@ def cord_part(labels: Labels, box: tuple[slice, slice, slice]) -> NDArray[np.boo
 def _middle_mm(labels: Labels, level: str) -> NDArray[np.float64]:
     """Where a level's body is."""
     box = main_box(labels, level, MARGIN_MM)
-    grid = labels.volume.grid.crop([s.start for s in box], [s.stop for s in box])
+    grid = labels.volume.grid.within(box)
     return deepest(labels.part(level, box), grid)
 
 
 def _back(labels: Labels, level: str, body_mm: NDArray, axis: NDArray) -> NDArray[np.float64] | None:
     """Unit direction from a body to the cord beside it, across the axis; None without a cord."""
     box = main_box(labels, level, MARGIN_MM)
-    grid = labels.volume.grid.crop([s.start for s in box], [s.stop for s in box])
+    grid = labels.volume.grid.within(box)
     cord = grid.to_world(np.argwhere(cord_part(labels, box)))
     beside = cord[np.abs((cord - body_mm) @ axis) < CORD_REACH_MM]
     if not len(beside):

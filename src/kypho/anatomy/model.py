@@ -106,7 +106,7 @@ class Vertebra:
         grid = labels.volume.grid
         regions = np.zeros(grid.shape, np.uint8)
         box = labels.box(self.level, MARGIN_MM)
-        part = resample(self.regions, grid.crop([s.start for s in box], [s.stop for s in box]))
+        part = resample(self.regions, grid.within(box))
         bone = labels.part(self.level, box)
         local = self.frame.to_local(part.grid.to_world(np.argwhere(bone)))
         in_front = local[:, 1] <= self.wall.y_mm(local[:, 2])
@@ -206,7 +206,7 @@ def _cut_out(ct: Volume, labels: Labels, level: str) -> _Cut:
     """What of the scan and its labels a level's model is built from."""
     box = main_box(labels, level, 2 * MARGIN_MM)
     return _Cut(
-        ct=ct.crop([s.start for s in box], [s.stop for s in box]),
+        ct=ct.within(box),
         bone=ndimage.binary_fill_holes(labels.part(level, box)),
         cord=cord_part(labels, box),
         hints=neighbour_hints(labels, level),

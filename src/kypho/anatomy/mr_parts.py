@@ -119,7 +119,7 @@ def mr_parts(labels: Labels, level: str, name: str | None = None) -> MrParts:
     mask = labels.part(name, box)
     if np.count_nonzero(mask) < FEWEST_VOXELS:
         raise LevelError(f"{name} is only {np.count_nonzero(mask)} voxels on the MR; check its labels")
-    local_grid = grid.crop([s.start for s in box], [s.stop for s in box])
+    local_grid = grid.within(box)
     canal_points = grid.to_world(np.argwhere(canal))
     bone = local_grid.to_world(np.argwhere(mask))
     near = canal_points[np.linalg.norm(canal_points - bone.mean(axis=0), axis=1) < NEAR_MM]

@@ -42,12 +42,10 @@ class Endplate:
     Attributes:
         height_mm: superior coordinate where the plane crosses the frame's axis.
         slope: change of z per mm to the left and per mm to the back, shape (2,).
-        rms_mm: root mean square distance of the endplate from the plane.
     """
 
     height_mm: float
     slope: NDArray[np.float64]
-    rms_mm: float
 
     @property
     def normal(self) -> NDArray[np.float64]:
@@ -172,5 +170,4 @@ def _plane(x: NDArray, y: NDArray, z: NDArray) -> Endplate:
         fit = np.linalg.lstsq(design[keep], z[keep], rcond=None)[0]
         residual = np.abs(z - design @ fit)
         keep = residual <= max(ENDPLATE_TRIM * 1.5 * np.median(residual[keep]), 0.3)
-    rms = float(np.sqrt(np.mean((z - design @ fit)[keep] ** 2)))
-    return Endplate(height_mm=float(fit[0]), slope=fit[1:].copy(), rms_mm=rms)
+    return Endplate(height_mm=float(fit[0]), slope=fit[1:].copy())

@@ -164,7 +164,7 @@ def _require_level(parts: MrParts, labels: Labels, vertebra: Vertebra, to_ct: Ri
         if name is None:
             continue
         box = labels.box(name, 2 * FAR_MM)
-        grid = labels.volume.grid.crop([s.start for s in box], [s.stop for s in box])
+        grid = labels.volume.grid.within(box)
         bone = smooth_distance(labels.part(name, box), grid)
         step = labels.centre_mm(name) - labels.centre_mm(vertebra.level)
         start = Rigid(rotation=np.eye(3), shift_mm=step).after(to_ct)

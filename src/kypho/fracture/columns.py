@@ -133,7 +133,7 @@ def rough_frame(labels: Labels, level: str, hint: NDArray) -> Frame:
             would always agree.
     """
     box = labels.box(level, MARGIN_MM)
-    grid = labels.volume.grid.crop([part.start for part in box], [part.stop for part in box])
+    grid = labels.volume.grid.within(box)
     canal = [name for name in ("spinal_canal", "spinal_cord") if labels.has(name)]
     points = grid.to_world(np.argwhere(labels.part(canal[0], box))) if canal else np.zeros((0, 3))
     return first_frame(labels.part(level, box), grid, points, hint)
@@ -151,7 +151,7 @@ def level_columns(labels: Labels, level: str, frame: Frame) -> Columns:
         LevelIncompleteError: no body to measure.
     """
     box = labels.box(level, MARGIN_MM)
-    grid = labels.volume.grid.crop([part.start for part in box], [part.stop for part in box])
+    grid = labels.volume.grid.within(box)
     distance = signed_distance(labels.part(level, box), grid)
     for _ in range(LEVELLINGS):
         bone, axes = _lattice(distance, frame, COARSE_MM)

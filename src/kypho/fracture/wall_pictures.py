@@ -108,7 +108,7 @@ def neighbour_posterior(ct: Volume, labels: Labels, level: str, columns: Columns
     zz, yy, xx = np.meshgrid(z, y, across, indexing="ij")
     world = frame.to_world(np.stack([xx, yy, zz], axis=-1))
     box = labels.box(level, NEIGHBOUR_HALF_MM)
-    part = ct.crop([s.start for s in box], [s.stop for s in box])
+    part = ct.within(box)
     bone = Volume(array=labels.part(level, box).astype(np.float32), grid=part.grid, unit="1")
     depth = sample_at(bone, world) - 0.5
     hu = sample_at(part, world)

@@ -111,7 +111,7 @@ def measure(scene: Scene, segmentation: Segmentation, blur: Blur) -> Measured:
         crops[number] = (
             box,
             fit_shapes(
-                _crop(scene, box),
+                scene.ct.within(box),
                 segmentation.cement[box],
                 blur,
                 saturation_hu=top,
@@ -148,10 +148,6 @@ def _roomy(box: tuple[slice, ...], scene: Scene) -> tuple[slice, ...]:
         slice(max(s.start - r, 0), min(s.stop + r, n))
         for s, r, n in zip(box, room, scene.ct.grid.shape, strict=True)
     )
-
-
-def _crop(scene: Scene, box: tuple[slice, ...]):  # type: ignore[no-untyped-def]
-    return scene.ct.crop([s.start for s in box], [s.stop for s in box])
 
 
 def _bone(scene: Scene, box: tuple[slice, ...]) -> NDArray[np.bool_]:
@@ -246,7 +242,7 @@ def _inside_volume(
         return Interval(value=0.0, low=0.0, high=0.0)
     place = _roomy(box, scene)
     fits = fit_shapes(
-        _crop(scene, place),
+        scene.ct.within(place),
         segmentation.cement[place],
         blur,
         coarse=True,

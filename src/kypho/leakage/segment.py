@@ -22,7 +22,7 @@ REACH_MM = 12.0  # numerics: how far from grown cement threads are looked for
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """HU limits of this scan: seed, growth in bone and in soft tissue, where they come from.
+    """HU limits of this scan: seed, and growth in bone and in soft tissue.
 
     Attributes:
         cortex_hu: 99.9th percentile of the other vertebrae; the level's own without neighbours.

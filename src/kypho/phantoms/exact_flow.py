@@ -15,7 +15,6 @@ __all__ = [
     "BuckleyLeverett",
     "Cylinder",
     "PowerLawSphere",
-    "Slab",
     "Sphere",
     "contact_temperature",
     "ellipsoid_axis_ratio",
@@ -75,26 +74,6 @@ class Cylinder:
         )
         scale = self.flow_ml_s * 1e-6 / (2 * pi * self.permeability_m2 * self.height_mm * 1e-3)
         return float(scale * shells * 1e-3)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slab:
-    """Constant pressure drives cement into a slab: ``mu_c x^2 / 2 + mu_m (L x - x^2 / 2) = k dp t / phi``."""
-
-    pressure_kpa: float
-    length_mm: float
-    porosity: float
-    permeability_m2: float
-    cement_pa_s: float
-    marrow_pa_s: float
-
-    def front_mm(self, time_s: float) -> float:
-        """Depth of the front."""
-        a = (self.cement_pa_s - self.marrow_pa_s) / 2
-        b = self.marrow_pa_s * self.length_mm * 1e-3
-        c = -self.permeability_m2 * self.pressure_kpa * 1e3 * time_s / self.porosity
-        x = -c / b if a == 0 else (-b + sqrt(b * b - 4 * a * c)) / (2 * a)
-        return x * 1e3
 
 
 @dataclass(frozen=True, kw_only=True)

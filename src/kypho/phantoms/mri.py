@@ -209,7 +209,7 @@ def _tissues(
 
 def _level_distance(labels: Labels, name: str) -> Volume:
     box = labels.box(name, 10.0)
-    part = labels.volume.crop([s.start for s in box], [s.stop for s in box])
+    part = labels.volume.within(box)
     return signed_distance(labels.part(name, box), part.grid)
 
 

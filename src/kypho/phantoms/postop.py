@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_opening, fourier_gaussian, gaussian_filter
 
 from kypho.errors import SettingsError
-from kypho.phantoms.postop_confusers import CONFUSERS, make_confuser
+from kypho.phantoms.postop_confusers import CONFUSERS, MATERIAL_OF, make_confuser
 from kypho.phantoms.postop_lattice import FINE_STEP_MM, Anatomy, Shape, Site
 from kypho.phantoms.postop_shapes import ROUTES, make_shape
 from kypho.phantoms.xray_ct import MATERIALS, Scanner, SliceInsert, insert_change_hu
@@ -247,7 +247,7 @@ def _scan(
     taper = np.outer(_taper(roi[0]), _taper(roi[1]))
     fine_mm = grid.spacing_mm[1] / SUB_PIXELS
     origin = (block.start[1:] + 0.5) / SUB_PIXELS - 0.5
-    materials = {number: MATERIALS[_EXTRA_MATERIAL[name]] for number, name in enumerate(extras, start=100)}
+    materials = {number: MATERIALS[MATERIAL_OF[name]] for number, name in enumerate(extras, start=100)}
     first, last = block.start[0] // layers, (block.start[0] + block.numbers.shape[0] - 1) // layers
     for k in range(max(first, 0), min(last, grid.shape[0] - 1) + 1):
         low, high = k * layers - block.start[0], (k + 1) * layers - block.start[0]
@@ -280,9 +280,6 @@ def _scan(
         hu[k, roi[0], roi[1]] += change * taper
         _add_share(share[k], inside + outside, block.start[1:])
     return np.clip(np.rint(hu), -1024, HU_TOP).astype(np.int16), share
-
-
-_EXTRA_MATERIAL = {"screw": "titanium", "contrast": "contrast", "calcification": "calcification"}
 
 
 def _roi(grid: Grid, site: Site) -> tuple[slice, slice]:

@@ -6,9 +6,12 @@ import numpy as np
 
 from kypho.phantoms.postop_lattice import Shape, Site
 
-__all__ = ["CONFUSERS", "make_confuser"]
+__all__ = ["CONFUSERS", "MATERIAL_OF", "make_confuser"]
 
-CONFUSERS: tuple[str, ...] = ("screw", "contrast", "calcification")
+MATERIAL_OF = {"screw": "titanium", "contrast": "contrast", "calcification": "calcification"}
+"""What each confuser is made of, by the names of the synthetic scanner."""
+
+CONFUSERS: tuple[str, ...] = tuple(MATERIAL_OF)
 
 
 def make_confuser(site: Site, name: str, cement_side: str, rng: np.random.Generator) -> tuple[str, Shape]:

@@ -1,4 +1,4 @@
-"""One needle: found, measured, graded."""
+"""One needle: its margins against every wall, and its grade."""
 
 from __future__ import annotations
 

@@ -109,6 +109,10 @@ class Grid:
             frame_of_reference=self.frame_of_reference,
         )
 
+    def within(self, box: tuple[slice, ...]) -> Grid:
+        """The sub-grid of a box of slices, one per axis."""
+        return self.crop([part.start for part in box], [part.stop for part in box])
+
     @staticmethod
     def axis_aligned(shape: tuple[int, int, int], spacing_mm: ArrayLike, origin_mm: ArrayLike) -> Grid:
         """A grid whose k, j, i run along S, P, L, as in a supine axial CT."""
@@ -147,6 +151,10 @@ class Volume:
         first, last = np.asarray(start, dtype=int), np.asarray(stop, dtype=int)
         part = tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
         return Volume(array=self.array[part], grid=self.grid.crop(first, last), unit=self.unit)
+
+    def within(self, box: tuple[slice, ...]) -> Volume:
+        """The part within a box of slices, one per axis."""
+        return self.crop([part.start for part in box], [part.stop for part in box])
 
     def like(self, array: NDArray, unit: str | None = None) -> Volume:
         """Another array on this grid."""
