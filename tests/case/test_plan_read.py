@@ -36,6 +36,7 @@ def without(name):
 FIRST = PLAN["approaches"][0]["needles"][0]
 ENTRY, TIP = FIRST["bone_entry_lps_mm"], FIRST["tip_lps_mm"]
 FRONT = [TIP[0], TIP[1] - 12, TIP[2]]
+SHORT = [0.7 * e + 0.3 * t for e, t in zip(ENTRY, TIP, strict=True)]
 FAULTS = {
     "another version": (put("schema", value="kypho.plan/9"), "schema"),
     "another document": (put("schema", value="kypho.leakage/1"), "schema"),
@@ -57,7 +58,7 @@ FAULTS = {
     "unknown device": (needle(device="7G"), r"needles\[0\]\.device: '7G'"),
     "from the front": (needle(bone_entry_lps_mm=FRONT), r"needles\[0\]\.bone_entry_lps_mm"),
     "swapped": (needle(bone_entry_lps_mm=TIP, tip_lps_mm=ENTRY), r"needles\[0\]\.bone_entry_lps_mm"),
-    "short of the body": (needle(tip_lps_mm=ENTRY), r"needles\[0\]\.tip_lps_mm"),
+    "short of the body": (needle(tip_lps_mm=SHORT), r"needles\[0\]\.tip_lps_mm"),
 }
 
 

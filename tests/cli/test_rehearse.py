@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -247,6 +248,40 @@ def test_an_interrupted_ensemble_goes_on_where_it_stopped(tmp_path: Path, capfd,
     whole = json.loads((tmp_path / "whole" / "rehearsal.json").read_text())
     for key in ("p_leak", "p_leak_by_volume", "leaked_ml_quantiles", "safe_volume_ml"):
         assert resumed[key] == whole[key], "the same to the last digit as without the interruption"
+
+
+FIRST_LEAK = r'(?<="canal_epidural": \[)[^,]+, '
+CHANGED = {
+    "another value": (FIRST_LEAK, "-50.0, "),
+    "a short curve": (FIRST_LEAK, ""),
+    "a route missing": ("canal_epidural", "canal_gone"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED)
+def test_a_kept_member_that_was_changed_is_computed_again(
+    tmp_path: Path, capfd, monkeypatch, change: tuple[str, str]
+) -> None:
+    words = (*needles(LEFT), "--grid-mm", "2", "--members", "3", "--procedure", "pvp", "--out")
+    monkeypatch.setattr("kypho.report.rehearsal.render_rehearsal", lambda *_: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_json", _interrupt)
+        assert outcome(capfd, patch, *words, tmp_path / "out")[0] == 130
+    kept = tmp_path / "out" / ".rehearsal-members.jsonl"
+    head, first, second, *rest = kept.read_text().split("\n")
+    changed = re.sub(*change, second)
+    assert changed != second
+    kept.write_text("\n".join([head, first, changed, *rest]))
+    code, told, _ = outcome(capfd, monkeypatch, *words, tmp_path / "out")
+    assert code == 0
+    assert "member 2 that an earlier run kept was damaged" in told
+    content = json.loads((tmp_path / "out" / "rehearsal.json").read_text())
+    assert content["ensemble"]["resumed"] == 1
+    assert "damaged" in " ".join(content["notes"])
+
+
+def _interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 @contextmanager

@@ -100,10 +100,9 @@ def _approach_faults(where: str, approach: ApproachPart, vertebra: VertebraPart)
 
 
 def _needle_faults(where: str, needle: NeedlePart, vertebra: VertebraPart) -> Iterator[Fault]:
-    """A needle of the catalogue, from outside of the body and behind its centre to a tip inside.
+    """A needle of the catalogue that comes from behind and from without to a tip in the body's box.
 
-    The body is taken as an ellipse across its axis: the corners of its bounding box hold the bone entries of
-    extrapedicular needles too.
+    How far out its bone entry lies is not asked: that of an extrapedicular needle is on the body itself.
     """
     known = [device.name for device in DEVICES]
     diameters = [device.outer_diameter_mm for device in DEVICES]
@@ -115,11 +114,11 @@ def _needle_faults(where: str, needle: NeedlePart, vertebra: VertebraPart) -> It
             f"{needle.outer_diameter_mm:g} mm; needles have {min(diameters):g} to {max(diameters):g} mm",
         )
     entry, tip = (_in_body(point, vertebra) for point in (needle.bone_entry_lps_mm, needle.tip_lps_mm))
-    if np.hypot(*entry[:2]) < 1:
-        yield f"{where}.bone_entry_lps_mm", "lies inside of the vertebral body"
-    if entry[1] < 0 or entry[1] < tip[1]:
-        yield f"{where}.bone_entry_lps_mm", "is not behind the body and the tip, where a needle comes from"
-    if np.hypot(*tip[:2]) > 1 or abs(tip[2]) > 2:  # numerics: twice: an endplate may tilt by its own height
+    if entry[1] < tip[1]:
+        yield f"{where}.bone_entry_lps_mm", "lies in front of the tip; a needle comes from behind"
+    if np.hypot(*entry[:2]) <= np.hypot(*tip[:2]):
+        yield f"{where}.bone_entry_lps_mm", "lies deeper in the body than the tip"
+    if np.any(np.abs(tip) > (1, 1, 2)):  # numerics: twice the height: an endplate may tilt by as much
         yield f"{where}.tip_lps_mm", "lies outside of the vertebral body"
 
 

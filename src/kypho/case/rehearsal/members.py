@@ -1,8 +1,9 @@
 """Finished ensemble members on disk, so that an interrupted rehearsal goes on where it stopped.
 
-One line of JSON per member, with its number, after a line that names the inputs by their hash. A line torn
-by a kill is dropped when the file is read, and so is what follows a gap or a double, as two runs into one
-folder can leave it; members of other inputs are never used.
+One line per member, its SHA-256 and its JSON with its number, after a line that names the inputs by their
+hash. A line torn by a kill is dropped when the file is read, and so is what follows a gap or a double, as two
+runs into one folder can leave it, or a line that is not as it was written; members of other inputs are never
+used.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from kypho.evidence import all_records
 
 __all__ = ["MemberFile", "inputs_hash"]
 
-MEMBERS_SCHEMA = "kypho.rehearsal-members/2"
+MEMBERS_SCHEMA = "kypho.rehearsal-members/3"
 
 
 def inputs_hash(inputs: Mapping[str, Any]) -> str:
@@ -41,32 +42,40 @@ class MemberFile:
     Args:
         folder: the case folder.
         inputs: hash of what decides the members (`inputs_hash`); their number is not part of it.
+
+    Attributes:
+        damaged: a line of the file that was read last is not as it was written.
     """
 
     def __init__(self, folder: Path, inputs: str) -> None:
         self.path = Path(folder) / ".rehearsal-members.jsonl"
         self._head = json.dumps({"schema": MEMBERS_SCHEMA, "inputs": inputs})
+        self.damaged = False
         self._whole: list[str] = []
         self._count = 0
 
     def read(self) -> list[Member]:
-        """The members kept for these inputs, in order; none where the file belongs to others."""
-        self._whole, self._count = [self._head], 0
+        """The members kept for these inputs, in order; none where the file belongs to others.
+
+        `damaged` then says whether they end where a line is not as it was written.
+        """
+        self._whole, self._count, self.damaged = [self._head], 0, False
         try:
-            head, *lines = self.path.read_text(encoding="utf-8").split("\n")
+            head, *lines, _ = self.path.read_bytes().decode("utf-8", "replace").split("\n")
         except (OSError, ValueError):
             return []
         if head != self._head:
             return []
         members: list[Member] = []
         for line in lines:
-            try:
-                row = json.loads(line)
-                if row.pop("n") != len(members):
-                    break
-                members.append(_member(row))
-            except (ValueError, TypeError, KeyError):
+            digest, _, text = line.partition(" ")
+            if digest != self._digest(text):
+                self.damaged = True
                 break
+            row = json.loads(text)
+            if row.pop("n") != len(members):
+                break
+            members.append(_member(row))
             self._whole.append(line)
         self._count = len(members)
         return members
@@ -78,12 +87,12 @@ class MemberFile:
             DiskFullError: no space left.
             OutputError: the folder cannot be written.
         """
-        line = json.dumps({"n": self._count} | asdict(member), default=lambda array: array.tolist())
+        text = json.dumps({"n": self._count} | asdict(member), default=lambda array: array.tolist())
         try:
             if self._whole:
                 self._begin()
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+                file.write(f"{self._digest(text)} {text}\n")
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise DiskFullError(
@@ -94,6 +103,9 @@ class MemberFile:
                 f"{self.path} cannot be written ({error.strerror}); choose another --out"
             ) from error
         self._count += 1
+
+    def _digest(self, text: str) -> str:
+        return hashlib.sha256((self._head + text).encode()).hexdigest()
 
     def _begin(self) -> None:
         """Before the first: what was read, without a torn end and without another run's members."""

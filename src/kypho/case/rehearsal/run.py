@@ -153,10 +153,10 @@ def rehearse_vertebra(
     with reading() as records:
         with step("injection"):
             done, failed = _scenarios(vertebra, lines, settings, damage)
-        ensemble, resumed = None, 0
+        ensemble, resumed, again = None, 0, list[str]()
         if settings.members:
             with step("ensemble"):
-                ensemble, resumed = _ensemble(
+                ensemble, resumed, again = _ensemble(
                     vertebra, done[0].lines, settings, damage, members, on_member or (lambda _: None)
                 )
     return RehearsedCase(
@@ -170,7 +170,7 @@ def rehearse_vertebra(
         scenarios=done,
         ensemble=ensemble,
         resumed=resumed,
-        notes=(*notes, *failed),
+        notes=(*notes, *failed, *again),
         records=frozenset(records),
     )
 
@@ -261,10 +261,15 @@ def _ensemble(
     damage: DamageRegions | None,
     members: MemberFile | None,
     on_member: Callable[[int], None],
-) -> tuple[Ensemble, int]:
-    """The ensemble of the first scenario, and how many of its members were kept from an earlier run."""
+) -> tuple[Ensemble, int, list[str]]:
+    """The ensemble of the first scenario, how many members an earlier run had kept, and notes on those."""
     kept = members.read() if members is not None else []
     resumed = min(len(kept), settings.members)
+    notes = []
+    if members is not None and members.damaged and len(kept) < settings.members:
+        notes.append(
+            f"member {len(kept) + 1} that an earlier run kept was damaged: computed again from it on"
+        )
 
     def keep(member: Member) -> None:
         kept.append(member)
@@ -286,7 +291,7 @@ def _ensemble(
         done=kept[:resumed],
         on_member=keep,
     )
-    return ensemble, resumed
+    return ensemble, resumed, notes
 
 
 def visible_from_ml(bone: BoneField, result: Rehearsal) -> dict[str, float | None]:
