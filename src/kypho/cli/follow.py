@@ -102,12 +102,9 @@ def status(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Where a case stands: alarms and why, what to do by when, clocks, what is due, what is unknown."""
-    from kypho.case.followup.store import Store as Records
     from kypho.report.follow_text import TIER_WORDS, status_json, status_lines
 
-    with Records(store, create=False) as records:
-        found = [records.record(case)] if case else list(records.records())
-    states = [_judge(record, now) for record in found]
+    states, broken = _states(store, case, now)
     if as_json:
         rows = [status_json(state) for state in states]
         typer.echo(json.dumps(rows[0] if case else rows, indent=2, ensure_ascii=False))
@@ -117,6 +114,28 @@ def status(
         for state in sorted(states, key=lambda s: s.case):
             rules = " ".join(alarm.rule.id for alarm in state.alarms)
             typer.echo(f"{state.case:<24} {TIER_WORDS[state.tier]:<8} {rules}  overdue {len(state.overdue)}")
+    if broken:
+        raise typer.Exit(broken)
+
+
+def _states(store: str, case: str | None, now: str | None) -> tuple[list[Any], int]:
+    """The state of a case or of all; cases that cannot be read are named, and give the exit code, else 0."""
+    from kypho.case.followup.store import Store as Records
+    from kypho.errors import UnreadableFileError
+
+    with Records(store, create=False) as records:
+        found = [records.record(case)] if case else list(records.each())
+    broken = 0
+    states = []
+    for one in found:
+        if isinstance(one, UnreadableFileError):
+            typer.echo(f"kypho: {one}", err=True)
+            broken = one.exit_code
+        else:
+            states.append(_judge(one, now))
+    if not found:
+        typer.echo(f"no case in {store}; start one with: kypho follow init", err=True)
+    return states, broken
 
 
 def _judge(record: Any, now: str | None) -> Any:
@@ -161,19 +180,15 @@ def watch(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Due and overdue examinations and active alarms; exit code 62 if a red flag is active."""
-    from kypho.case.followup.store import Store as Records
     from kypho.report.follow_text import watch_lines
 
-    with Records(store, create=False) as records:
-        found = [records.record(case)] if case else list(records.records())
-    red = False
-    for record in found:
-        state = _judge(record, now)
-        red = red or state.tier in ("red", "red+")
+    states, broken = _states(store, case, now)
+    for state in states:
         for line in watch_lines(state):
             typer.echo(line)
-    if red:
-        raise typer.Exit(EXIT_RED)
+    code = EXIT_RED if any(state.tier in ("red", "red+") for state in states) else broken
+    if code:
+        raise typer.Exit(code)
 
 
 @follow_app.command()

@@ -258,6 +258,11 @@ class Event(Frozen):
         """The body's kind."""
         return self.body.kind
 
+    @property
+    def content_id(self) -> str:
+        """The id of what the event says; another than `id` only where somebody changed it."""
+        return event_id(self.case, self.when, self.role, self.source, self.corrects, self.body)
+
 
 def event_id(case: str, when: When, role: str, source: str, corrects: str | None, body: BaseModel) -> str:
     """Twenty hex digits of the SHA-256 of what the event says; its recording time is left out."""

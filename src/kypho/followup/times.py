@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -134,7 +134,7 @@ def parse_when(text: Any, zone: ZoneInfo) -> When:
         end = _span(last.strip(), zone)[1]
     if end < start:
         raise RecordError(f"time {written!r} ends before it starts; write the earlier end first")
-    return When(start=start, end=end, written=written)
+    return When(start=_whole_minutes(start), end=_whole_minutes(end), written=written)
 
 
 def _span(text: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -156,6 +156,13 @@ def _span(text: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
         raise RecordError(f"time {text!r} is no date ({problem}); {FORMS}") from None
     moment = moment if moment.tzinfo else _local(moment, zone)
     return moment, moment
+
+
+def _whole_minutes(moment: datetime) -> datetime:
+    """The same instant with an offset that JSON can hold; local mean times of old have seconds."""
+    offset = moment.utcoffset() or timedelta()
+    minutes = -(-offset // timedelta(minutes=1)) * timedelta(minutes=1)
+    return moment if minutes == offset else moment.astimezone(timezone(minutes))
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

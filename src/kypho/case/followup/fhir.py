@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from kypho.case.followup.fhir_resources import patient_resource, resource_of
 from kypho.errors import RecordError
-from kypho.followup.events import Event, event_id
+from kypho.followup.events import Event
 from kypho.followup.raw import entry_order, raw_of
 from kypho.followup.record import Record
 from kypho.followup.rules import Alarm
@@ -73,9 +73,8 @@ def _checked(resource: dict[str, Any], carried: str, case: str) -> Event:
         event = Event.model_validate_json(carried)
     except ValidationError:
         raise RecordError(f"FHIR {name} carries no readable event; export the case again") from None
-    true_id = event_id(event.case, event.when, event.role, event.source, event.corrects, event.body)
     again = _carry(resource_of(event, {"reference": f"Patient/{fhir.identifier(case)}"}), event)
-    if event.case != case or true_id != event.id or again != resource:
+    if event.case != case or event.content_id != event.id or again != resource:
         raise RecordError(f"FHIR {name} was changed after kypho wrote it; enter the change as a correction")
     return event
 

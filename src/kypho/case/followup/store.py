@@ -2,35 +2,28 @@
 
 A call that returned has its event on disk: SQLite runs with a write-ahead log and ``synchronous=FULL``, every
 event is one transaction, and its id is its content, so an interrupted write may be repeated and stands once.
-Nothing is ever updated or deleted. The file is readable by its owner only.
+Nothing is ever updated or deleted, and every read checks that each event still says what its id says. The
+file is readable by its owner only.
 """
 
 from __future__ import annotations
 
-import errno
 import gc
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import TypeAdapter
-from sqlalchemy import event as sa_event
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.exc import DatabaseError as BrokenDatabase
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
 
-from kypho.case.followup.store_schema import SCHEMA_VERSION, events, migrate
-from kypho.errors import (
-    DiskFullError,
-    MissingPartError,
-    OutputError,
-    ReadOnlyError,
-    RecordError,
-    UnreadableFileError,
-)
+from kypho.case.followup.store_file import open_engine, translated, without_password
+from kypho.case.followup.store_schema import SCHEMA_VERSION, current_version, events, migrate
+from kypho.errors import RecordError, UnreadableFileError
 from kypho.followup import Event, Record, fold, make_event
 from kypho.followup.entry import check_pseudonym
 
@@ -38,9 +31,6 @@ __all__ = ["DEFAULT_STORE", "SCHEMA_VERSION", "Store"]
 
 DEFAULT_STORE = "kypho-follow.sqlite"
 """The store's file in the present folder where none is named."""
-
-WAIT_FOR_WRITER_MS = 30_000  # numerics: longer than any write; a waiting writer is better than a refused one
-OWNER_ONLY = 0o600
 
 _EVENTS = TypeAdapter(list[Event])
 
@@ -53,21 +43,20 @@ class Store:
         create: make the file where there is none; False refuses instead, for those who only read.
 
     Raises:
-        UnreadableFileError: no such file, no database, or one made by a newer kypho.
+        UnreadableFileError: no such file, no store, or one made by a newer kypho.
         ReadOnlyError: the folder or file may not be written.
         MissingPartError: the driver for the URL is not installed.
     """
 
     def __init__(self, where: str | Path = DEFAULT_STORE, *, create: bool = True) -> None:
-        where = str(where)
-        self.where = _without_password(where)
-        if not create and "://" not in where and not Path(where).exists():
-            raise UnreadableFileError(
-                f"there is no store {where}; name it with --store, or start one: kypho follow init"
-            )
-        self._engine = _engine(where)
-        with self._errors(), self._writer() as connection:
-            migrate(connection)
+        self.where = without_password(str(where))
+        self._engine = open_engine(str(where), create=create)
+        with self._errors():
+            with self._engine.connect() as connection:
+                up_to_date = current_version(connection) == SCHEMA_VERSION
+            if not up_to_date:
+                with self._writer() as connection:
+                    migrate(connection)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -99,7 +88,7 @@ class Store:
         check_pseudonym(case)
         with self._errors(), self._writer() as connection, connection.begin():
             _lock(connection, case)
-            known = _read(connection, case)
+            known = self._read(connection, case)
             had = {event.id for event in known}
             made: list[tuple[Event, bool]] = []
             for number, raw in enumerate(raws, start=1):
@@ -117,9 +106,10 @@ class Store:
 
         Raises:
             RecordError: no such case.
+            UnreadableFileError: an event of it is not what was recorded.
         """
         with self._errors(), self._engine.connect() as connection:
-            found = _read(connection, case)
+            found = self._read(connection, case)
         if not found:
             raise RecordError(
                 f"case {case!r} is not in {self.where}; start it with: kypho follow init {case}"
@@ -127,15 +117,26 @@ class Store:
         return fold(found)
 
     def records(self) -> Iterator[Record]:
-        """Every case, by pseudonym."""
-        query = sa.select(events.c.case, events.c.payload).order_by(events.c.case, events.c.seq)
+        """Every case, by pseudonym.
+
+        Raises:
+            UnreadableFileError: an event of a case is not what was recorded; see `each`.
+        """
+        for found in self.each():
+            if isinstance(found, UnreadableFileError):
+                raise found
+            yield found
+
+    def each(self) -> Iterator[Record | UnreadableFileError]:
+        """Every case, by pseudonym: its record, or what is wrong with it."""
+        query = sa.select(events).order_by(events.c.case, events.c.seq)
         with self._errors(), self._engine.connect() as connection:
             rows = connection.execute(query).all()
-        by_case: dict[str, list[str]] = {}
-        for case, payload in rows:
-            by_case.setdefault(case, []).append(payload)
-        for payloads in by_case.values():
-            yield fold(_parse(payloads))
+        for _, group in groupby(rows, key=lambda row: row.case):
+            try:
+                yield fold(_trusted(list(group), self.where))
+            except UnreadableFileError as problem:
+                yield problem
 
     def cases(self) -> list[str]:
         """All pseudonyms."""
@@ -143,6 +144,10 @@ class Store:
             return list(
                 connection.execute(sa.select(events.c.case).distinct().order_by(events.c.case)).scalars()
             )
+
+    def _read(self, connection: sa.Connection, case: str) -> list[Event]:
+        query = sa.select(events).where(events.c.case == case).order_by(events.c.seq)
+        return _trusted(connection.execute(query).all(), self.where)
 
     def _writer(self) -> sa.Connection:
         return self._engine.connect().execution_options(writes=True)
@@ -153,7 +158,7 @@ class Store:
         try:
             yield
         except OperationalError as problem:
-            raise _translate(problem, self.where) from problem
+            raise translated(problem, self.where) from problem
         except BrokenDatabase as problem:
             raise UnreadableFileError(
                 f"{self.where} is no kypho store ({problem.orig}); name another file"
@@ -179,18 +184,37 @@ def _accept(
 
 
 def _row(event: Event) -> dict[str, Any]:
-    return {
-        "case": event.case,
-        "event_id": event.id,
-        "kind": event.kind,
-        "recorded": event.recorded.isoformat(),
-        "payload": event.model_dump_json(exclude_unset=True),
-    }
+    return {**_found_by(event), "payload": event.model_dump_json(exclude_unset=True)}
 
 
-def _read(connection: sa.Connection, case: str) -> list[Event]:
-    query = sa.select(events.c.payload).where(events.c.case == case).order_by(events.c.seq)
-    return _parse(list(connection.execute(query).scalars()))
+def _found_by(event: Event) -> dict[str, Any]:
+    """The columns that find an event, from what it says."""
+    recorded = event.recorded.isoformat()
+    return {"case": event.case, "event_id": event.id, "kind": event.kind, "recorded": recorded}
+
+
+def _trusted(rows: Sequence[Any], where: str) -> list[Event]:
+    """The events of one case, if each still says what its id and its columns say.
+
+    Raises:
+        UnreadableFileError: one was changed behind the store's back.
+    """
+    try:
+        found = _parse([row.payload for row in rows])
+    except ValidationError:
+        found = []
+    if len(found) != len(rows):
+        raise _altered(rows[0].case, "an event", where)
+    for row, event in zip(rows, found, strict=True):
+        if event.id != event.content_id or any(row._mapping[k] != v for k, v in _found_by(event).items()):
+            raise _altered(row.case, f"event {row.event_id}", where)
+    return found
+
+
+def _altered(case: str, what: str, where: str) -> UnreadableFileError:
+    return UnreadableFileError(
+        f"case {case!r}: {what} in {where} is not what was recorded; restore the store from a copy"
+    )
 
 
 def _parse(payloads: list[str]) -> list[Event]:
@@ -204,67 +228,7 @@ def _parse(payloads: list[str]) -> list[Event]:
             gc.enable()
 
 
-def _without_password(where: str) -> str:
-    """A database URL as it may be shown."""
-    return re.sub(r"(://[^:/@]*:).*@", r"\1***@", where)
-
-
-def _engine(where: str) -> sa.Engine:
-    if "://" in where:
-        try:
-            return sa.create_engine(where)
-        except ModuleNotFoundError as missing:
-            raise MissingPartError(
-                f"the driver {missing.name!r} is not installed; pip install 'kypho[postgres]'"
-            ) from None
-        except sa.exc.ArgumentError:
-            raise UnreadableFileError(
-                f"store {_without_password(where)!r} is no database URL; name a file or a URL"
-            ) from None
-    path = Path(where)
-    try:
-        path.touch(mode=OWNER_ONLY, exist_ok=True)
-        path.chmod(OWNER_ONLY)
-    except PermissionError:
-        raise ReadOnlyError(f"store {where} may not be written; choose another with --store") from None
-    except OSError as problem:
-        if problem.errno == errno.ENOSPC:
-            raise DiskFullError(f"no space left for {where}; free some and repeat") from None
-        raise OutputError(
-            f"store {where} cannot be opened ({problem.strerror}); choose another with --store"
-        ) from None
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": WAIT_FOR_WRITER_MS / 1000})
-    sa_event.listen(engine, "connect", _durable)
-    sa_event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _durable(connection: Any, _: object) -> None:
-    """Leave transactions to us, and let every commit reach the disk before it returns."""
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={WAIT_FOR_WRITER_MS}")
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
-
-
-def _begin(connection: sa.Connection) -> None:
-    """A writer takes the write lock at the start: two writers queue instead of failing half-way."""
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 def _lock(connection: sa.Connection, case: str) -> None:
     """On PostgreSQL, one writer per case at a time; SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:case))"), {"case": case})
-
-
-def _translate(problem: DBAPIError, where: str) -> Exception:
-    text = str(problem.orig).lower()
-    if "full" in text or "disk i/o" in text:
-        return DiskFullError(f"no space left for {where}; free some and repeat, nothing was stored")
-    if "readonly" in text or "read-only" in text:
-        return ReadOnlyError(f"store {where} may not be written; choose another with --store")
-    return OutputError(f"store {where} cannot be used ({problem.orig}); check it and repeat")

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from kypho.errors import UnreadableFileError
 
-__all__ = ["MIGRATIONS", "SCHEMA_VERSION", "events", "migrate"]
+__all__ = ["MIGRATIONS", "SCHEMA_VERSION", "VERSION_TABLE", "current_version", "events", "migrate"]
 
 _meta = sa.MetaData()
 
@@ -25,7 +25,10 @@ events = sa.Table(
 )
 """One row per event; `payload` is the event as JSON, the other columns only find it."""
 
-_version = sa.Table("schema_version", sa.MetaData(), sa.Column("version", sa.Integer, primary_key=True))
+VERSION_TABLE = "schema_version"
+"""The table by which a store is known."""
+
+_version = sa.Table(VERSION_TABLE, sa.MetaData(), sa.Column("version", sa.Integer, primary_key=True))
 
 
 def _create_events(connection: sa.Connection) -> None:
@@ -59,8 +62,6 @@ def migrate(connection: sa.Connection) -> None:
     Raises:
         UnreadableFileError: the store was written by a newer kypho.
     """
-    if _current(connection) == SCHEMA_VERSION:
-        return
     with connection.begin():
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(0)"))
@@ -75,9 +76,9 @@ def migrate(connection: sa.Connection) -> None:
             connection.execute(sa.insert(_version).values(version=number))
 
 
-def _current(connection: sa.Connection) -> int:
+def current_version(connection: sa.Connection) -> int:
     """The store's version; 0 for an empty database. Leaves no transaction open."""
     with connection.begin():
-        if not sa.inspect(connection).has_table("schema_version"):
+        if not sa.inspect(connection).has_table(VERSION_TABLE):
             return 0
         return connection.execute(sa.select(sa.func.max(_version.c.version))).scalar() or 0
