@@ -6,8 +6,9 @@ import pytest
 from follow_case import NOW, legs
 
 from kypho.errors import RecordError
-from kypho.followup import make_event
+from kypho.followup import check_pseudonym, make_event
 
+DURA = {"modality": "CT", "canal_cement": "no", "compartment": "intradural"}
 BAD = [
     ("unknown muscle", "examination", {"motor": {"right": {"L6": "5"}}}, "L6.*L2, L3"),
     ("grade six", "examination", {"motor": {"right": {"L2": 6}}}, "right L2 '6'.*0 to 5"),
@@ -50,6 +51,11 @@ BAD = [
     ("an e-mail address", "note", {"text": "write to someone@example.org"}, "identifies"),
     ("a telephone number", "note", {"text": "call 0151 234 567 89"}, "identifies"),
     ("a record number", "note", {"text": "MRN 12"}, "identifies"),
+    ("a control character", "note", {"text": "pain\x0bhere"}, "no text"),
+    ("half a character", "note", {"text": "pain \udcff"}, "no text"),
+    ("no cement inside the dura", "imaging", DURA, "contradicts"),
+    ("requested tomorrow", "imaging", {"modality": "CT", "requested": "2030"}, "requested.*future"),
+    ("corrects a list", "note", {"text": "x", "corrects": ["a"]}, "corrects"),
     ("retracts nothing", "retraction", {"reason": "x"}, "needs 'corrects'"),
     ("corrects a stranger", "note", {"text": "x", "corrects": "0" * 20}, "not in this case"),
 ]
@@ -63,8 +69,12 @@ BAD_TIMES = [
     ("2024-02-03..2024-02-01", "ends before"),
     ("2025-01-01", "future"),
     ("2024-03-01T00:00:01", "future"),
+    ("2024-02-01..2099", "future"),
+    ("2024-02-01..2024-03-02", "future"),
+    ("0001..2024-01", "before 1900"),
     ("1949", "birth year 1950"),
     ("1901-05-05", "birth year 1950"),
+    ("1899-05-05", "before 1900"),
     (None, "no time"),
 ]
 
@@ -104,10 +114,71 @@ def test_an_unknown_zone_is_refused():
         )
 
 
-@pytest.mark.parametrize("name", ["", "Anna Muster", "1234567", "x1234567", "a@b", "ä", "a" * 41])
+WHO = [
+    *("", "Anna Muster", "1234567", "x1234567", "a@b", "ä", "a" * 41),
+    *("Hans.Mueller.1950", "mueller1950", "Mueller-1950-b", "MRN12345", "x.PatientID_123"),
+]
+
+
+@pytest.mark.parametrize("name", WHO)
 def test_what_is_no_pseudonym_is_refused(name):
     with pytest.raises(RecordError, match="pseudonym"):
         make_event(name, {"kind": "enrolment", "at": "2024-01-01", "role": "nurse"}, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a", "founding-case", "pkp-2024", "cohort2024-001", "case-1950", "T7-1950", "s01.2019", "kypho-17"],
+)
+def test_a_pseudonym_with_a_number_passes(name):
+    assert check_pseudonym(name) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "born 04.03.1950",
+        "born 1950-03-04",
+        "She was born on the 4th of March 1950.",
+        "born March 4, 1950",
+        "Geburtsdatum 4. März 1950",
+        "geb. 4.3.50",
+        "geboren am 04.03.1950",
+        "née le 4 mars 1950",
+        "birth date unknown to us",
+        "MRN12345",
+        "PatientID=12345",
+        "patient-id: 7",
+        "Patient no. 12345",
+        "Fallnummer 4711",
+        "DOB 4/3/50",
+    ],
+)
+def test_what_tells_who_it_is_is_refused(case, text):
+    for kind, fields in (("note", {"text": text}), ("note", {"text": "x", "source": text})):
+        with pytest.raises(RecordError, match="identifies"):
+            case.add(kind, "2024-02-10", **fields)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Laminectomy 2024-02-01, born 1950.",
+        "operated 04.02.2024 and 6. März 2024",
+        "the patient no longer walks; patient number of steps falls",
+        "admitted on 4 March 2024 to a hospital nearby",
+        "a newborn grandchild visited 04.03.2024",
+        "identical to 2024-02-01",
+    ],
+)
+def test_what_tells_only_what_happened_passes(case, text):
+    assert case.add("note", "2024-02-10", text=text).body.text == text
+
+
+def test_today_is_not_the_future(case):
+    """Vague times that have begun: today, this month, this year, and until today."""
+    for at in ("2024-02-29", "2024-02", "2024", "2024-02-01..2024-02-29"):
+        assert case.add("note", at, text=at)
 
 
 def test_a_whole_birth_date_is_refused():

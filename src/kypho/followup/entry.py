@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -14,33 +15,17 @@ from kypho.errors import RecordError
 from kypho.evidence import value
 from kypho.followup import events as ev
 from kypho.followup.entry_fields import check_body, normal_body
+from kypho.followup.identity import check_pseudonym, identifies
 from kypho.followup.record import Record
-from kypho.followup.times import parse_when, parse_zone, utc_now
+from kypho.followup.times import When, parse_when, parse_zone, utc_now
 
-__all__ = ["check_pseudonym", "make_event"]
+__all__ = ["make_event"]
 
-PSEUDONYM = re.compile(r"^[A-Za-z][A-Za-z0-9._-]{0,39}$")
-LONG_NUMBER = re.compile(r"\d[\d\s-]{7,}\d")
-DATE_LIKE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
-IDENTIFYING = re.compile(
-    r"\S+@\S+\.\S+|\b(mrn|dob|date of birth|passport|ssn|phone|full name|surname)\b", re.I
-)
+BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+"""What no document can hold: control characters, halves of characters."""
 HEAD = ("kind", "at", "role", "source", "corrects", "recorded")
 
 _BODY: TypeAdapter[Any] = TypeAdapter(ev.Body)
-
-
-def check_pseudonym(case: str) -> str:
-    """Return the pseudonym.
-
-    Raises:
-        RecordError: it is empty, holds spaces, or looks like a number that identifies a person.
-    """
-    if not PSEUDONYM.match(case) or re.search(r"\d{6,}", case):
-        raise RecordError(
-            f"case {case!r} is no pseudonym; use a letter, then letters, digits, - _ . and no long number"
-        )
-    return case
 
 
 def make_event(
@@ -67,14 +52,16 @@ def make_event(
     when = parse_when(raw["at"], zone)
     if kind == "imaging" and fields.get("requested"):
         fields["requested"] = parse_when(fields["requested"], zone)
+        _happened("requested", fields["requested"], zone, now)
     body = _body(kind, fields, zone_now=now)
     _screen(body)
-    if when.start > now:
-        raise RecordError(f"time {when.written!r} lies in the future; record what has happened")
+    _happened("time", when, zone, now)
     _after_birth(when.days[1].year, when.written, body, record)
     role, source = str(raw.get("role", "")), str(raw.get("source") or "typed")
     _screen_text("source", source)
     corrects = raw.get("corrects")
+    if not isinstance(corrects, str | None):
+        raise RecordError(f"corrects {corrects!r} is no id; write one of kypho follow timeline")
     _check_correction(body, corrects, record)
     _check_roles(body, role)
     if kind == "enrolment" and record is not None and not corrects:
@@ -121,6 +108,16 @@ def _one_line(problem: ValidationError, kind: str) -> str:
     if first["type"] == "extra_forbidden":
         return f"{kind} has no field {where!r}; see kypho follow --help"
     return f"{kind} {where} {first.get('input')!r}: {first['msg'].lower()}"
+
+
+def _happened(name: str, when: When, zone: ZoneInfo, now: datetime) -> None:
+    """Refuse a time whose end has not begun, or before anyone alive was born."""
+    ends = [parse_when(end, zone) for end in when.written.split("..")]
+    if ends[-1].start > now:
+        raise RecordError(f"{name} {when.written!r} lies in the future; record what has happened")
+    earliest = value("followup.limits")["birth_year"][0]
+    if ends[0].start.year < earliest:
+        raise RecordError(f"{name} {when.written!r} lies before {earliest}; check the year")
 
 
 def _after_birth(last_year: int, written: str, body: BaseModel, record: Record | None) -> None:
@@ -179,7 +176,7 @@ def _screen(body: BaseModel) -> None:
 def _screen_text(name: str, text: str) -> None:
     if len(text) > value("followup.text_length"):
         raise RecordError(f"{name} is longer than {value('followup.text_length')} characters; shorten it")
-    if IDENTIFYING.search(text) or (
-        not text.startswith("doi") and LONG_NUMBER.search(DATE_LIKE.sub("", text))
-    ):
+    if BROKEN.search(text):
+        raise RecordError(f"{name} {text[:30]!r} holds a character that is no text; write it again")
+    if identifies(text):
         raise RecordError(f"{name} seems to hold what identifies a person ({text[:30]!r}); write it without")

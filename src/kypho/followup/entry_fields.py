@@ -78,6 +78,10 @@ def check_body(body: BaseModel, *, year_now: int) -> None:
     elif isinstance(body, ev.Imaging | ev.Operation):
         for level in body.levels:
             _one_of("levels", level, VERTEBRAE)
+        if isinstance(body, ev.Imaging) and body.canal_cement == "no" and body.compartment != "unknown":
+            raise RecordError(
+                f"canal_cement 'no' contradicts compartment {body.compartment!r}; write yes, or leave one out"
+            )
     elif isinstance(body, ev.Symptom) and body.pain is not None:
         _pain(body.pain)
     elif isinstance(body, ev.Note) and body.care is not None and not CARE.match(body.care):

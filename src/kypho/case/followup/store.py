@@ -24,8 +24,7 @@ from sqlalchemy.exc import OperationalError
 from kypho.case.followup.store_file import open_engine, translated, without_password
 from kypho.case.followup.store_schema import SCHEMA_VERSION, current_version, events, migrate
 from kypho.errors import RecordError, UnreadableFileError
-from kypho.followup import Event, Record, fold, make_event
-from kypho.followup.entry import check_pseudonym
+from kypho.followup import Event, Record, check_pseudonym, fold, make_event
 
 __all__ = ["DEFAULT_STORE", "SCHEMA_VERSION", "Store"]
 
