@@ -1,13 +1,16 @@
 """The program as a whole: what it loads, how it fails. Each failure is one line and its own exit code."""
 
 import json
+import os
 import subprocess
 import sys
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
-from program import kypho, one_line
+from program import START, kypho, one_line
 
+from kypho.case.layout import WRITES
 from kypho.case.schemas import SCHEMAS
 
 HEAVY = ("numpy", "scipy", "SimpleITK", "numba", "matplotlib", "pydicom", "nibabel", "sqlalchemy")
@@ -98,3 +101,57 @@ def test_schemas_are_json_schemas(tmp_path, name):
     done = kypho("schema", name, cwd=tmp_path)
     assert done.returncode == 0
     Draft202012Validator.check_schema(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["plan", CT, "--labels", LABELS, "--level", "T7", "--out", ""],
+        ["plan", CT, "--labels", "", "--level", "T7"],
+        ["plan", CT, "--labels", LABELS, "--level", "T7", "--out="],
+        ["plan", "", "--labels", LABELS, "--level", "T7"],
+        ["sample", "--out", ""],
+    ],
+    ids=["out", "labels", "out=", "ct", "sample"],
+)
+def test_an_empty_name_is_refused(tmp_path, words):
+    assert "empty" in one_line(kypho(*words, cwd=tmp_path), 27)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [[], ["follow"]], ids=["kypho", "kypho follow"])
+def test_without_a_command_the_help_is_shown_as_it_is_laid_out(tmp_path, words):
+    done = kypho(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == kypho(*words, "--help", cwd=tmp_path).stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_behind_standard_output(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        done = started("schema", stdout=full, stderr=subprocess.PIPE, cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (42, 1)
+    assert "no space left" in done.stderr
+
+
+def test_a_reader_that_goes_away(tmp_path):
+    """As of `kypho schema plan | head -1`; a shell names a death by SIGPIPE 141."""
+    read, write = os.pipe()
+    os.close(read)
+    done = started("schema", "plan", stdout=write, stderr=subprocess.PIPE, cwd=tmp_path)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "0<&- 2>&-", ">&- 2>&-"])
+def test_closed_streams_do_not_matter(tmp_path, closed):
+    line = f'"$@" {closed}'
+    done = subprocess.run(["sh", "-c", line, "sh", *START, "sample"], cwd=tmp_path, check=False)
+    assert done.returncode == 0
+    done = subprocess.run(["sh", "-c", line, "sh", *START, "plan", "no.nii"], cwd=tmp_path, check=False)
+    assert done.returncode == 11
+    assert {p.name for p in (tmp_path / "kypho-sample").iterdir()} == set(WRITES["sample"])
+
+
+def started(*words, **options):
+    return subprocess.run([*START, *words], text=True, check=False, **options)

@@ -224,7 +224,12 @@ def test_a_plan_is_taken_by_its_file_and_refused_if_it_is_none(tmp_path: Path, c
     assert outcome(capfd, monkeypatch, "--plan", plan)[0] == 11
 
 
-def test_an_interrupted_ensemble_goes_on_where_it_stopped(tmp_path: Path, capfd, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "ended", "told"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped")]
+)
+def test_an_ensemble_that_was_cut_short_goes_on_where_it_stopped(
+    tmp_path: Path, capfd, monkeypatch, number: int, ended: int, told: str
+) -> None:
     words = (*needles(LEFT), "--grid-mm", "2", "--members", "5", "--seed", "3", "--procedure", "pvp",
              "--out", tmp_path / "out")  # fmt: skip
     append = MemberFile.append
@@ -233,13 +238,13 @@ def test_an_interrupted_ensemble_goes_on_where_it_stopped(tmp_path: Path, capfd,
     def cut(self: MemberFile, member: Member) -> None:
         append(self, member)
         if len(self.path.read_text().splitlines()) == 1 + 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
 
     with monkeypatch.context() as patch:
         patch.setattr(MemberFile, "append", cut)
         code, _, error = outcome(capfd, patch, *words)
-    assert code == 130
-    assert "3 of 5 members are kept" in error
+    assert code == ended
+    assert error.startswith(f"kypho: {told}; 3 of 5 members are kept")
     assert [p.name for p in (tmp_path / "out").iterdir()] == [".rehearsal-members.jsonl"]
     assert outcome(capfd, monkeypatch, *words)[0] == 0
     resumed = json.loads((tmp_path / "out" / "rehearsal.json").read_text())

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kypho.cli.codes import EXIT_INTERRUPTED
+from kypho.cli.codes import EXIT_INTERRUPTED, EXIT_STOPPED
 from kypho.cli.inputs import READING, chosen_level, read_ct_and_labels
 from kypho.cli.options import PROCEDURE, AsJson, Ct, LabelFile, Level, Out, Procedure, Scheme, Series
+from kypho.cli.stop import Stopped
 
 if TYPE_CHECKING:
     from kypho.case.rehearsal.document import RehearsalDocument
@@ -238,15 +239,18 @@ def _members_kept(keep: MemberFile, members: int) -> Iterator[None]:
 
     try:
         yield
-    except (KeyboardInterrupt, OutputError) as cut:
+    except (KeyboardInterrupt, Stopped, OutputError) as cut:
         kept = len(keep.read())
         if not kept:
             raise
         waiting = f"{kept} of {members} members are kept in {keep.path.parent}"
         if isinstance(cut, OutputError):
             raise type(cut)(f"{cut}; {waiting} for the same command") from cut
-        typer.echo(f"kypho: interrupted; {waiting}: run the same command again to go on", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        by, code = (
+            ("stopped", EXIT_STOPPED) if isinstance(cut, Stopped) else ("interrupted", EXIT_INTERRUPTED)
+        )
+        typer.echo(f"kypho: {by}; {waiting}: run the same command again to go on", err=True)
+        sys.exit(code)
 
 
 def _summary(content: RehearsalDocument, folder: Path) -> str:
