@@ -13,6 +13,7 @@ from kypho.cli.codes import EXIT_RED
 from kypho.cli.follow_add import add_app
 from kypho.cli.follow_event import DEFAULT_STORE, Case, Source, Store, stores
 from kypho.cli.follow_exam import exam
+from kypho.errors import RecordError, UnreadableFileError
 
 __all__ = ["follow_app"]
 
@@ -75,18 +76,24 @@ def imaging(
     """An imaging result, typed or from `kypho check`."""
     if check is None:
         return {"check": None}
+    typed = {"--modality": modality != "CT", "--side": side != "unknown", "--text": text is not None}
+    typed |= {"--canal-cement": canal_cement != "unknown", "--compartment": compartment != "unknown"}
+    typed |= {"--encroachment-percent": encroachment_percent is not None}
+    if any(typed.values()):
+        named = ", ".join(name for name, given in typed.items() if given)
+        raise RecordError(f"--from says what {named} would say; give one of the two")
     return {
-        **_from_check(check, levels[0] if levels else None),
+        **_from_check(check, levels or []),
         "source": "kypho check" if source == "typed" else source,
         "check": None,
     }
 
 
-def _from_check(path: Path, level: str | None) -> dict[str, Any]:
-    from kypho.case.folder import read_json
+def _from_check(path: Path, levels: list[str]) -> dict[str, Any]:
+    from kypho.case.followup.plain_data import read_plain
     from kypho.followup.typed import imaging_from_check
 
-    return imaging_from_check(read_json(path, "give a leakage.json"), level)
+    return imaging_from_check(read_plain(path, "give a leakage.json"), levels)
 
 
 @follow_app.command()
@@ -121,7 +128,6 @@ def status(
 def _states(store: str, case: str | None, now: str | None) -> tuple[list[Any], int]:
     """The state of a case or of all; cases that cannot be read are named, and give the exit code, else 0."""
     from kypho.case.followup.store import Store as Records
-    from kypho.errors import UnreadableFileError
 
     with Records(store, create=False) as records:
         found = [records.record(case)] if case else list(records.each())
@@ -161,14 +167,14 @@ def timeline(
 
     with Records(store, create=False) as records:
         record = records.record(case)
-    width = shutil.get_terminal_size((140, 24)).columns
-    for line in timeline_lines(record, width):
-        typer.echo(line)
     if out is not None:
         from kypho.report.timeline import save_timeline
 
         save_timeline(record, _judge(record, None), out)
         typer.echo(f"drawn: {out}", err=True)
+    width = shutil.get_terminal_size((140, 24)).columns
+    for line in timeline_lines(record, width):
+        typer.echo(line)
 
 
 @follow_app.command()

@@ -19,7 +19,7 @@ from kypho.followup.identity import check_pseudonym, identifies
 from kypho.followup.record import Record
 from kypho.followup.times import When, parse_when, parse_zone, utc_now
 
-__all__ = ["make_event"]
+__all__ = ["BROKEN", "make_event"]
 
 BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 """What no document can hold: control characters, halves of characters."""

@@ -10,7 +10,6 @@ __all__ = [
     "DERMATOMES",
     "KEY_MUSCLES",
     "LEG_MUSCLES",
-    "SACRAL",
     "SIDES",
     "VERTEBRAE",
     "pain_sites",
@@ -28,9 +27,6 @@ DERMATOMES: tuple[str, ...] = (
     "S4-5",
 )
 """The 28 dermatomes of the international standard, from head to tail."""
-
-SACRAL = ("S3", "S4-5")
-"""The saddle."""
 
 KEY_MUSCLES: dict[str, str] = {
     "C5": "elbow flexors",

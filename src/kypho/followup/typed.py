@@ -7,7 +7,7 @@ hypochondrium 6 girdle new radiating     a pain: site, 0-10, quality, trend, in 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 from kypho.errors import RecordError
@@ -15,6 +15,8 @@ from kypho.followup.findings import Pain
 from kypho.followup.segments import LEG_MUSCLES, SIDES
 
 __all__ = ["imaging_from_check", "read_pain", "read_scores"]
+
+LEAKAGE_SCHEMA = "kypho.leakage/1"
 
 
 def read_scores(texts: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -82,22 +84,23 @@ def _which(word: str) -> str:
     raise RecordError(f"pain word {word!r} is unknown; use a score or {', '.join(allowed)}, radiating")
 
 
-def imaging_from_check(result: dict[str, Any], level: str | None = None) -> dict[str, Any]:
+def imaging_from_check(result: Any, levels: Sequence[str] = ()) -> dict[str, Any]:
     """Fields of an imaging event from the result of the check of a post-operative CT.
 
     Args:
-        result: the content of its `leakage.json`, schema ``kypho.leakage/1``.
-        level: where the cement is, unless the result says so.
+        result: the content of its `leakage.json`.
+        levels: where the cement is; the level of the result must be among them.
 
     No cement in a canal that could not be read, or that holds something doubtful, is unknown, not no.
 
     Raises:
-        RecordError: another schema, or no canal in it.
+        RecordError: another schema, no canal in it, or one of another level.
     """
-    schema = str(result.get("schema"))
-    canal = result.get("canal")
-    if not schema.startswith("kypho.leakage/1") or not isinstance(canal, dict):
-        raise RecordError(f"the file has schema {schema!r}, not kypho.leakage/1; give a leakage.json")
+    if not isinstance(result, dict):
+        raise RecordError("the file holds no object; give a leakage.json")
+    schema, canal = result.get("schema"), result.get("canal")
+    if schema != LEAKAGE_SCHEMA or not isinstance(canal, dict):
+        raise RecordError(f"the file has schema {schema!r}, not {LEAKAGE_SCHEMA}; give a leakage.json")
     state = str(canal.get("state"))
     inside = {"epidural", "intradural", "both", "undetermined"}
     quality = result.get("quality")
@@ -105,6 +108,10 @@ def imaging_from_check(result: dict[str, Any], level: str | None = None) -> dict
     clear = state == "none" and readable and not canal.get("doubts")
     cement = "yes" if state in inside else "no" if clear else "unknown"
     percent = canal.get("max_encroachment_percent") or {}
+    if not isinstance(percent, dict):
+        raise RecordError(
+            f"max_encroachment_percent {percent!r} has no 'value'; give a leakage.json as written"
+        )
     fields: dict[str, Any] = {
         "modality": "CT",
         "canal_cement": cement,
@@ -114,9 +121,11 @@ def imaging_from_check(result: dict[str, Any], level: str | None = None) -> dict
         "encroachment_high_percent": percent.get("high") if cement == "yes" else None,
         "text": "from the check of the post-operative CT",
     }
-    where = level or canal.get("level") or result.get("level")
-    if where:
-        fields["levels"] = [where]
+    own = canal.get("level") or result.get("level")
+    if own and levels and own not in levels:
+        raise RecordError(f"the file is of {own}, not {', '.join(levels)}; leave --level out")
+    if own or levels:
+        fields["levels"] = list(levels) or [own]
     return fields
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from kypho.errors import MissingPartError, RecordError
 
 __all__ = [
-    "FHIR_VERSION",
     "LOINC",
     "PRIVATE",
     "SNOMED",
@@ -29,7 +28,6 @@ __all__ = [
     "vertebra",
 ]
 
-FHIR_VERSION = "5.0.0"
 LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
 UCUM = "http://unitsofmeasure.org"
@@ -131,7 +129,10 @@ def validate_bundle(bundle: dict[str, Any]) -> None:
     except ValueError as problem:
         why = " ".join(str(problem).split())[:200]
         raise RecordError(f"the FHIR Bundle is not valid R5 ({why}); write it again with kypho") from None
-    known = {f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in bundle["entry"]}
+    resources = [entry.get("resource", {}) for entry in bundle.get("entry", ())]
+    if not all("resourceType" in one and "id" in one for one in resources):
+        raise RecordError("the FHIR Bundle has a resource without type or id; write it again with kypho")
+    known = {f"{one['resourceType']}/{one['id']}" for one in resources}
     lost = sorted(name for name in _references(bundle) if name not in known)
     if lost:
         raise RecordError(

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import base64
-import errno
 import io
 import json
-import os
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment
-from matplotlib.figure import Figure
 
 from kypho import __version__
 from kypho.case.followup.fhir import bundle_of
 from kypho.case.followup.import_file import case_yaml
-from kypho.errors import DiskFullError, MissingPartError, OutputError, ReadOnlyError, SettingsError
+from kypho.case.followup.private_file import write_private
+from kypho.errors import MissingPartError, SettingsError
 from kypho.followup import Record, Status
+from kypho.followup.entry import BROKEN
 from kypho.report.care import lint
 from kypho.report.follow_words import describe_event
-from kypho.report.timeline import TIER_COLOURS, timeline_figure, trends_figure
+from kypho.report.timeline import TIER_COLOURS, png, timeline_figure, trends_figure
 
 __all__ = ["case_docx", "case_html", "export_case"]
 
-OWNER_ONLY = 0o600
+DPI = 110
 
 
 def export_case(record: Record, state: Status, out: Path) -> None:
@@ -44,27 +43,8 @@ def export_case(record: Record, state: Status, out: Path) -> None:
         ".docx": case_docx,
     }
     if out.suffix not in writers:
-        raise SettingsError(f"{out} ends in {out.suffix!r}; use one of {', '.join(writers)}")
-    content = writers[out.suffix](record, state)
-    part = out.with_name(out.name + ".part")
-    try:
-        part.touch(mode=OWNER_ONLY)
-        part.write_bytes(content)
-        part.replace(out)
-    except PermissionError:
-        raise ReadOnlyError(f"{out} may not be written; choose another folder") from None
-    except OSError as problem:
-        if os.path.lexists(part):
-            part.unlink()
-        if problem.errno == errno.ENOSPC:
-            raise DiskFullError(f"no space left for {out}; free some and repeat") from None
-        raise OutputError(f"{out} cannot be written ({problem.strerror}); choose another place") from None
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=110, format="png")
-    return buffer.getvalue()
+        raise SettingsError(f"{str(out)!r} ends in {out.suffix!r}; use one of {', '.join(writers)}")
+    write_private(out, writers[out.suffix](record, state))
 
 
 def case_html(record: Record, state: Status) -> str:
@@ -72,7 +52,7 @@ def case_html(record: Record, state: Status) -> str:
     template = files("kypho.report").joinpath("templates", "follow.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True)
     items = lint(record)
-    pictures = [_png(timeline_figure(record, state)), _png(trends_figure(record))]
+    pictures = [png(timeline_figure(record, state), DPI), png(trends_figure(record), DPI)]
     return environment.from_string(template).render(
         record=record,
         state=state,
@@ -109,15 +89,15 @@ def case_docx(record: Record, state: Status) -> bytes:
         paper.add_heading(f"{item.id}. {item.name}", level=2)
         for sentence in item.sentences:
             named = ", ".join(str(numbers[name]) for name in sentence.events)
-            paper.add_paragraph(f"{sentence.text} [{named}]")
+            paper.add_paragraph(_whole(f"{sentence.text} [{named}]"))
         for problem in item.problems if item.sentences else ():
             paper.add_paragraph().add_run(f"CONTRADICTORY: {problem}.").bold = True
         if not item.sentences:
             paper.add_paragraph().add_run("(not recorded)").italic = True
         if item.id == "7" and item.sentences:
-            paper.add_picture(io.BytesIO(_png(timeline_figure(record, state))), width=Cm(16))
+            paper.add_picture(io.BytesIO(png(timeline_figure(record, state), DPI)), width=Cm(16))
         if item.id == "10a":
-            paper.add_picture(io.BytesIO(_png(trends_figure(record))), width=Cm(13))
+            paper.add_picture(io.BytesIO(png(trends_figure(record), DPI)), width=Cm(13))
     paper.add_heading("Events", level=1)
     table = paper.add_table(rows=1, cols=4)
     table.style = "Light Grid Accent 1"
@@ -126,7 +106,12 @@ def case_docx(record: Record, state: Status) -> bytes:
     for event in record.events:
         row = (str(numbers[event.id]), event.when.words, event.kind, describe_event(event))
         for cell, text in zip(table.add_row().cells, row, strict=True):
-            cell.text = text
+            cell.text = _whole(text)
     buffer = io.BytesIO()
     paper.save(buffer)
     return buffer.getvalue()
+
+
+def _whole(text: str) -> str:
+    """The text without what XML cannot hold, which a record of an older kypho may have."""
+    return BROKEN.sub("\N{REPLACEMENT CHARACTER}", text)

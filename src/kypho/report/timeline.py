@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import matplotlib.dates as mdates
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kypho.case.followup.private_file import write_private
+from kypho.errors import SettingsError
 from kypho.followup import Event, Record, Status
 from kypho.followup.events import Lab, Symptom
 from kypho.followup.facts_labs import describe
@@ -21,7 +24,7 @@ from kypho.followup.labs import flag
 from kypho.report.follow_trends import TRENDS, Point
 from kypho.report.follow_words import describe_event
 
-__all__ = ["TIER_COLOURS", "Row", "save_timeline", "timeline_figure", "trends_figure"]
+__all__ = ["TIER_COLOURS", "Row", "png", "save_timeline", "timeline_figure", "trends_figure"]
 
 TIER_COLOURS = {"note": "#56B4E9", "amber": "#E69F00", "red": "#D55E00", "red+": "#7A0019"}
 KIND_COLOURS = {
@@ -42,6 +45,7 @@ FOOT_WIDTH = 165
 ROW_IN = 0.31
 MARGIN_IN = 1.9
 WIDTH_IN = 11.0
+DPI = 130
 UNCERTAIN = 0.35
 
 
@@ -134,9 +138,10 @@ def _cut(text: str) -> str:
 
 
 def _span(record: Record, rows: list[Row]) -> tuple[datetime, datetime]:
-    start = record.index_procedure
-    first = start.when.start - LEAD if start else min(row.start for row in rows) - LEAD
-    last = max(row.end for row in rows)
+    """From shortly before the procedure, else the first event, to the last row, if there is one."""
+    start = record.index_procedure or record.events[0]
+    first = start.when.start - LEAD
+    last = max((row.end for row in rows), default=start.when.end + LEAD)
     return first, last + (last - first) / 50
 
 
@@ -232,7 +237,21 @@ def _series(axes: Axes, name: str, points: list[Point]) -> None:
     )
 
 
+def png(figure: Figure, dpi: int) -> bytes:
+    """The figure as a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=dpi, format="png")
+    return buffer.getvalue()
+
+
 def save_timeline(record: Record, state: Status, out: Path) -> None:
-    """Write the timeline into `out` and the trends beside it, as ``NAME_trends``."""
-    timeline_figure(record, state).savefig(out, dpi=130)
-    trends_figure(record).savefig(out.with_stem(out.stem + "_trends"), dpi=130)
+    """Write the timeline into `out` and the trends beside it, as ``NAME_trends``, for their owner alone.
+
+    Raises:
+        SettingsError: another end than .png.
+        ReadOnlyError, DiskFullError, OutputError: the file cannot be written.
+    """
+    if out.suffix.lower() != ".png":
+        raise SettingsError(f"{str(out)!r} is no PNG; end the name in .png")
+    write_private(out, png(timeline_figure(record, state), DPI))
+    write_private(out.with_stem(out.stem + "_trends"), png(trends_figure(record), DPI))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from copy import deepcopy
 
 import pytest
 from isncsci_exams import injured, normal, put
 from typer.testing import CliRunner
 
+from kypho.cli.isncsci import isncsci
 from kypho.cli.main import app
 from kypho.errors import RecordError, UnreadableFileError
 from kypho.followup.isncsci import Examination, classify, from_partial, verdict
@@ -95,7 +97,15 @@ def test_a_bedside_examination_that_settles_the_grade_says_so():
 
 @pytest.mark.parametrize(
     "partial",
-    [{"right": {"motor": {"L9": "3"}}}, {"right": {"motor": {"L2": "7"}}}, {"rihgt": {}}, {"left": 3}],
+    [
+        {"right": {"motor": {"L9": "3"}}},
+        {"right": {"motor": {"L2": "7"}}},
+        {"rihgt": {}},
+        {"left": 3},
+        None,
+        3,
+        "x",
+    ],
 )
 def test_a_bedside_examination_is_checked_like_any_other(partial):
     with pytest.raises(RecordError):
@@ -139,6 +149,12 @@ def test_a_bad_examination_in_an_array_is_named_and_nothing_is_printed():
 @pytest.mark.parametrize("text", ["", "{", "\x00", b"\xff\xfe{"])
 def test_what_is_no_json_is_unreadable(text):
     assert isinstance(run("-", stdin=text).exception, UnreadableFileError)
+
+
+def test_a_closed_standard_input_is_named(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UnreadableFileError, match="standard input: closed"):
+        isncsci("-")
 
 
 def test_a_missing_file_is_named(tmp_path):

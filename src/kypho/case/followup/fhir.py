@@ -56,11 +56,12 @@ def events_of_bundle(bundle: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]
     tags = [tag.get("code") for tag in bundle.get("meta", {}).get("tag", ())]
     if MAPPING not in tags:
         raise RecordError(f"the FHIR Bundle was not written by kypho (no tag {MAPPING}); import a case.yaml")
-    case = bundle["identifier"]["value"]
+    case = bundle.get("identifier", {}).get("value", "")
     found: list[Event] = []
-    for entry in bundle["entry"]:
+    for entry in bundle.get("entry", ()):
         resource = entry["resource"]
-        carried = [e["valueString"] for e in resource.get("extension", ()) if e.get("url") == EVENT_JSON]
+        extensions = [e for e in resource.get("extension", ()) if e.get("url") == EVENT_JSON]
+        carried = [e.get("valueString", "") for e in extensions]
         if carried:
             found.append(_checked(resource, carried[0], case))
     return case, [raw_of(event) for event in found]

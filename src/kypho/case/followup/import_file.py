@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from kypho.case.followup.plain_data import parse_json, parse_yaml
+from kypho.case.followup.plain_data import read_plain
 from kypho.case.followup.store import Store
-from kypho.errors import RecordError, UnreadableFileError
+from kypho.errors import RecordError
 from kypho.followup import Record
 from kypho.followup.raw import entry_order, raw_of
 
@@ -28,16 +28,7 @@ def read_case(path: Path) -> tuple[str, list[dict[str, Any]]]:
         UnreadableFileError: the file is missing, or neither YAML nor JSON.
         RecordError: it is no case, or says one thing twice.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = parse_json(text) if path.suffix == ".json" else parse_yaml(text)
-    except RecordError as problem:
-        raise RecordError(f"{path}: {problem}") from None
-    except (OSError, ValueError) as problem:
-        why = " ".join(str(problem).split())
-        raise UnreadableFileError(
-            f"{path} cannot be read ({why}); give a case.yaml or a FHIR .json"
-        ) from None
+    data = read_plain(path, "give a case.yaml or a FHIR .json")
     if isinstance(data, dict) and data.get("resourceType") == "Bundle":
         from kypho.case.followup.fhir import events_of_bundle
 

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from kypho.errors import RecordError
+from kypho.errors import RecordError, UnreadableFileError
 
-__all__ = ["parse_json", "parse_yaml"]
+__all__ = ["parse_json", "parse_yaml", "read_plain"]
 
 DEEPEST = 100  # numerics: ten times what a case or a FHIR document needs
+
+
+def read_plain(path: Path, otherwise: str) -> Any:
+    """What a file says, JSON by its name, else YAML; `otherwise` is the next step where it cannot be read.
+
+    Raises:
+        UnreadableFileError: no such file, or neither JSON nor YAML.
+        RecordError: a name that stands twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return parse_json(text) if path.suffix == ".json" else parse_yaml(text)
+    except RecordError as problem:
+        raise RecordError(f"{path}: {problem}") from None
+    except (OSError, ValueError) as problem:
+        why = " ".join(str(problem).split())
+        raise UnreadableFileError(f"{path} cannot be read ({why}); {otherwise}") from None
 
 
 def parse_json(text: str) -> Any:
