@@ -46,7 +46,7 @@ def check(folder: Path) -> tuple[PostopPhantom, LeakageResult, LeakageDocument]:
     """Write the synthetic CT, read it back as a user would, check it, and write the case folder."""
     folder.mkdir(parents=True, exist_ok=True)
     site, phantom = draw()
-    write_nifti(folder / "synthetic_ct.nii.gz", phantom.ct)
+    write_nifti(folder / "synthetic_ct.nii.gz", phantom.ct, synthetic=True)
     write_nifti(folder / "labels.nii.gz", site.labels.volume)
     write_truth(folder / "truth.json", phantom)
     ct = read_ct(folder / "synthetic_ct.nii.gz")

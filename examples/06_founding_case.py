@@ -109,6 +109,7 @@ def table() -> str:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULT.parent
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULT.name).write_text(table(), encoding="utf-8")
     figure().savefig(folder / "founding-case.png", dpi=110)
     trends_figure(RECORD).savefig(folder / "founding-case-trends.png", dpi=110)

@@ -1,13 +1,14 @@
 """Docs in step with the program: the reference pages, the commands and options shown, the links."""
 
-import ast
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
 import pytest
-from source_tree import ROOT
+from matplotlib import pyplot
+from source_tree import PACKAGE, ROOT
 
 sys.path.insert(0, str(ROOT / "docs"))
 
@@ -101,11 +102,22 @@ def test_every_command_is_in_the_readme(known):
     assert not missing
 
 
-def test_python_blocks_compile():
-    for path in PAGES:
-        for language, block, line in _blocks(path):
-            if language in {"python", "py"}:
-                compile(block, f"{path.name}:{line}", "exec", ast.PyCF_ONLY_AST)
+PYTHON = [
+    pytest.param(block, f"{path.name}:{line}", id=f"{path.stem}-{line}")
+    for path in PAGES
+    for language, block, line in _blocks(path)
+    if language in {"python", "py"}
+]
+
+
+@pytest.mark.parametrize(("block", "where"), PYTHON)
+def test_python_blocks_run(block, where, tmp_path, monkeypatch):
+    """As a reader would run them: beside the repository's examples, after `kypho sample`."""
+    shutil.copytree(PACKAGE / "formats" / "sample", tmp_path / "kypho-sample")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, where, "exec"), {})
+    pyplot.close("all")
 
 
 def test_make_targets_shown_exist():

@@ -222,9 +222,9 @@ def _unlean(hu: NDArray[np.float64], fits: Fits) -> NDArray[np.float64]:
     """Density of cement that makes the fit prefer `hu`.
 
     Where nothing is clipped the fit prefers the true density. Where the scale ends half-way up, only the
-    foot of the edge is left, and surfaces that slant through a slice, a blur read a little too small and
-    outlines taken as filled all make it softer, as lighter cement would: on synthetic scans the preferred
-    density is then low by a fifth at 1 mm slices and by a third at 2.5 mm.
+    foot of the edge is left, and surfaces that slant through a slice and outlines taken as filled make it
+    softer, as lighter cement would: on synthetic scans the preferred density is then low by a fifth at 1 mm
+    slices and by a third at 2.5 mm.
     """
     clipped = np.clip(hu / fits.saturation_hu - 1, 0, 1)
     return np.asarray(hu * (1 + (LEAN + LEAN_PER_MM * fits.slice_mm) * clipped))
