@@ -1,10 +1,19 @@
 """Every rule at its edge: the last value that stays silent, the first that fires."""
 
-import pytest
-from follow_case import SURGERY, legs
+import re
+import tomllib
+from importlib.resources import files
 
+import pytest
+from follow_case import NOW, SURGERY, legs
+from pydantic import ValidationError
+
+from kypho.errors import InternalError
 from kypho.evidence import value
-from kypho.followup import rules
+from kypho.followup import When, rules
+from kypho.followup.facts import DEFICIT_FACTS
+from kypho.followup.facts_base import FACT_NAMES, fact
+from kypho.followup.rules import Condition
 
 SLOT_RULES = {"R11"}
 
@@ -334,8 +343,42 @@ def test_every_rule_explains_itself():
                     assert bound is None or value(bound) is not None
 
 
-def test_too_late_is_never_said():
-    from importlib.resources import files
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"fact": "strenght.drop"},
+        {"fact": "strength.drop", "at_least": "followup.mrc_drop", "at_most": "followup.mrc_grave"},
+    ],
+)
+def test_a_condition_that_could_not_be_met_as_written_is_refused(condition):
+    with pytest.raises(ValidationError, match=r"never fire|keep one"):
+        Condition.model_validate(condition)
 
+
+def test_facts_and_rules_speak_of_the_same():
+    """Every fact is asked for by a rule, and what counts as a deficit is one."""
+    asked = {condition.fact for rule in rules() for line in rule.when for condition in line}
+    assert asked == FACT_NAMES
+    assert set(DEFICIT_FACTS) < FACT_NAMES
+    with pytest.raises(InternalError):
+        fact("strenght.drop", 1, "x", When(start=NOW, end=NOW, written="now"))
+
+
+def test_limits_in_words_are_the_records_computed_with():
+    """No number with a unit is spelled out in a rule; each comes from its record."""
+    path = files("kypho.evidence").joinpath("rules", "red_flags.toml")
+    for rule in tomllib.loads(path.read_text())["rule"]:
+        for name in ("what", "action", "clears", "source"):
+            assert not re.search(r"\d ?(h|min|mL|days?|weeks?|%)\b|(day|grade) \d", rule[name]), rule["id"]
+    said = {rule.id: f"{rule.what} {rule.action}" for rule in rules()}
+    assert not any("{" in text for text in said.values())
+    assert "MRI within 4 h of the request" in said["R1"]
+    assert "above 600 mL" in said["R3"]
+    assert "goal 8 h from onset" in said["R4"]
+    assert "1 to 48 h after the image" in said["R6"]
+    assert "from 3 days after the procedure" in said["R10"]
+
+
+def test_too_late_is_never_said():
     text = files("kypho.evidence").joinpath("rules", "red_flags.toml").read_text().lower()
     assert "too late" not in text

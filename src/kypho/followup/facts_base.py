@@ -4,9 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kypho.errors import InternalError
 from kypho.followup.times import When
 
-__all__ = ["Fact", "fact"]
+__all__ = ["FACT_NAMES", "Fact", "fact"]
+
+FACT_NAMES = frozenset(
+    f"{group}.{name}" if name else group
+    for group, names in {
+        "strength": ("drop", "grade_new", "fall", "legs_weak", "legs_immobile"),
+        "sensation": ("reduced", "bilateral_run", "level"),
+        "bladder": ("retention", "incontinence", "difficult", "pvr_ml"),
+        "saddle": ("loss",),
+        "anal": ("loss",),
+        "sacral": ("complete",),
+        "ais": ("abc",),
+        "vital": ("spo2_percent", "temperature_c"),
+        "reported": (
+            *("leg_weakness", "numbness", "numbness_both"),
+            *("dyspnoea", "chest_pain", "syncope", "fever"),
+        ),
+        "pain": ("during_injection", "rise", "segmental"),
+        "canal": (
+            *("cement_cord", "cement_cauda", "intradural", "compression"),
+            *("percent_thoracic", "percent_l1", "percent_lumbar"),
+        ),
+        "imaging": ("no_compression",),
+        "lab": ("outside", "inflammation_raised", "inflammation_rising"),
+        "examination": ("missing",),
+        "deficit": ("",),
+    }.items()
+    for name in names
+)
+"""Every fact there can be; rules may ask for these and no others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,4 +62,6 @@ class Fact:
 
 def fact(name: str, value: float, text: str, when: When, *events: str) -> Fact:
     """A fact, written shortly."""
+    if name not in FACT_NAMES:
+        raise InternalError(f"fact {name!r} is in no list; no rule could ask for it")
     return Fact(name=name, value=value, text=text, when=when, events=events)

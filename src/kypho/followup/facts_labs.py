@@ -9,10 +9,12 @@ from kypho.evidence import value
 from kypho.followup.events import Event, Lab
 from kypho.followup.facts_base import Fact, fact
 from kypho.followup.labs import analyte_words, analytes, convert, flag, unit_words
+from kypho.followup.limit_words import limit_words
 from kypho.followup.record import Record
 
 __all__ = ["describe", "lab_facts"]
 
+INFECTION_AFTER = "followup.infection_after_d"
 INFLAMMATION = ("crp", "hs_crp", "esr")
 
 
@@ -21,14 +23,15 @@ def lab_facts(record: Record) -> Iterator[Fact]:
     start = record.index_procedure
     if start is None:
         return
-    late = start.when.start + timedelta(days=value("followup.infection_after_d"))
+    late = start.when.start + timedelta(days=value(INFECTION_AFTER))
     values = [(event, lab) for event, lab in record.of(Lab) if record.after_procedure(event)]
     for event, lab in values:
         standing = flag(lab)
         if standing in ("low", "high", "abnormal"):
             yield fact("lab.outside", 1, f"{describe(lab)}, {standing}", event.when, event.id)
         if lab.analyte in INFLAMMATION and event.when.end >= late and standing in ("high", "abnormal"):
-            yield fact("lab.inflammation_raised", 1, f"{describe(lab)} after day 3", event.when, event.id)
+            text = f"{describe(lab)}, {limit_words(INFECTION_AFTER)} or more after the procedure"
+            yield fact("lab.inflammation_raised", 1, text, event.when, event.id)
     for analyte in INFLAMMATION:
         yield from _rises([pair for pair in values if pair[1].analyte == analyte], late)
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from kypho.evidence import value
-from kypho.followup.facts import Fact
+from kypho.followup.facts_base import FACT_NAMES, Fact
+from kypho.followup.limit_words import with_limits
 from kypho.followup.times import When
 
 __all__ = ["TIERS", "Alarm", "Condition", "Rule", "evaluate", "highest", "rules", "rules_version", "worse"]
@@ -34,7 +35,7 @@ def _bound(record_id: str) -> float:
 
 
 class Condition(BaseModel):
-    """One fact, at most with a bound: the id of the evidence record that holds the number."""
+    """One fact, at most with one bound: the id of the evidence record that holds the number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,6 +43,17 @@ class Condition(BaseModel):
     at_least: str | None = None
     at_most: str | None = None
     below: str | None = None
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Condition:
+        if self.fact not in FACT_NAMES:
+            raise ValueError(f"fact {self.fact!r} is in no list; the rule would never fire")
+        bounds = [bound for bound in (self.at_least, self.at_most, self.below) if bound is not None]
+        if len(bounds) > 1:
+            raise ValueError(f"fact {self.fact!r} has {len(bounds)} bounds; keep one")
+        for bound in bounds:
+            _bound(bound)
+        return self
 
     def holds(self, fact: Fact) -> bool:
         """True if the fact's value lies inside the bound."""
@@ -105,7 +117,12 @@ class Alarm:
 def _file() -> tuple[str, tuple[Rule, ...]]:
     path = files("kypho.evidence").joinpath("rules", "red_flags.toml")
     data = tomllib.loads(path.read_text(encoding="utf-8"))
-    return data["version"], tuple(Rule.model_validate(rule) for rule in data["rule"])
+    return data["version"], tuple(Rule.model_validate(_said(rule)) for rule in data["rule"])
+
+
+def _said(rule: dict[str, Any]) -> dict[str, Any]:
+    """The rule with its limits in words, from the records that it is computed with."""
+    return {name: with_limits(part) if isinstance(part, str) else part for name, part in rule.items()}
 
 
 def rules() -> tuple[Rule, ...]:
