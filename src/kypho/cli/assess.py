@@ -153,5 +153,9 @@ def _summary(document: AssessmentDocument, folder: Path) -> str:
         lines.append(f"  MR not assessable: {document.mri.reason}")
     if document.risk.any is not None:
         lines.append(f"  Any leak: {document.risk.any.words}; no prediction")
-    lines += [f"Report: {folder / 'assessment.html'}", "Research and education; not a medical device."]
+    lines += [
+        f"Report: {folder / 'assessment.html'}",
+        f"Next: kypho plan with the same CT, --labels and --level {document.level}; it takes these findings in.",
+        "Research and education; not a medical device.",
+    ]
     return "\n".join(lines)

@@ -24,7 +24,10 @@ class Advice:
 
 IF_PRESENT: dict[str, tuple[tuple[Topic, str], ...]] = {
     "posterior_wall_defect": (
-        ("needle", "Keep the tip in the anterior third and approach from the side away from the defect."),
+        (
+            "needle",
+            "Keep the tip in the anterior third; if the defect lies on one side, come from the other.",
+        ),
         ("dose", "Stop when cement nears the posterior third; small steps under lateral view."),
         ("cement", "Prefer high viscosity; a first small plug may close the defect before more follows."),
     ),
@@ -52,7 +55,7 @@ IF_PRESENT: dict[str, tuple[tuple[Topic, str], ...]] = {
     "low_bone_density": (("needle", "Soft bone: the needle advances easily; do not lean on it."),),
     "pathological_fracture": (
         ("imaging", "Look for the primary tumour before or together with the operation; take a biopsy."),
-        ("cement", "The models for osteoporosis do not apply; use the one for metastasis."),
+        ("cement", "The models for osteoporosis do not apply; `--metastasis` uses the one for metastasis."),
     ),
     "cord_compression": (
         ("needle", "The MR shows the cord compressed: cement alone does not free it; ask a surgeon first."),
