@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from kypho import errors
-from kypho.case.folder import case_folder, require_writable, write_json, write_volume
+from kypho.case.folder import case_folder, read_json, require_writable, write_json, write_volume
 from kypho.case.layout import WRITES, require_places
 from kypho.case.manifest import MANIFEST_SCHEMA, manifest
 from kypho.formats.guard import sha256_of
@@ -251,6 +251,13 @@ def test_json_is_plain_and_stable(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="JSON"):
             write_json(tmp_path / "b.json", {"x": bad})
     assert not (tmp_path / "b.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"a":' * 100_000])
+def test_what_is_no_json_object_is_an_unreadable_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(errors.UnreadableFileError, match=r"a\.json .*; run it again"):
+        read_json(tmp_path / "a.json", "run it again")
 
 
 def test_manifest_names_everything_and_nobody(tmp_path: Path) -> None:

@@ -150,6 +150,12 @@ def test_a_given_pressure_is_met_and_the_rate_falls_as_the_ball_grows():
     assert rate[-1] < rate[0]
 
 
+@pytest.mark.parametrize("wrong", [-1, 1])
+def test_a_stage_with_a_needle_that_is_not_there_names_it(wrong):
+    with pytest.raises(SettingsError, match=f"needle {wrong}, but there are 1"):
+        run(box(), needles=(0, wrong), rate_ml_min=3.0)
+
+
 def test_a_weak_hand_stalls_on_thick_cement():
     result = run(
         box(), 1.0, fluid=newtonian(5e4), settings=replace(DRY, pressure_limit_kpa=300.0), rate_ml_min=6.0

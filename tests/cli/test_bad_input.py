@@ -156,6 +156,14 @@ def test_no_labels_and_no_segmenter(tmp_path: Path, capfd, monkeypatch) -> None:
     assert "--labels" in told
 
 
+def test_no_labels_of_the_earlier_ct(tmp_path: Path, capfd, monkeypatch) -> None:
+    monkeypatch.setattr("kypho.formats.segmenters.totalsegmentator_command", lambda: None)
+    words = ("plan", CT, "--labels", LABELS, "--level", "T7", "--earlier", CT, "--out", tmp_path / "out")
+    ended, told = outcome(capfd, monkeypatch, *words)
+    assert (ended, told.count("\n")) == (24, 1)
+    assert "--earlier-labels" in told
+
+
 def test_interrupted_while_reading(tmp_path: Path, capfd, monkeypatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -20,17 +20,20 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import typer
 from program import START
 
 from kypho.case.layout import WRITES
 from kypho.case.rehearsal import files, run
 from kypho.case.rehearsal.document import RehearsalDocument
 from kypho.case.rehearsal.members import MemberFile
+from kypho.case.rehearsal.settings import BORES, DEFAULTS, Scenario
 from kypho.case.schemas import json_schema
+from kypho.cement import cement_names
 from kypho.cement.compartments import LEAK_REGIONS
 from kypho.cement.ensemble import Member
 from kypho.cli import main
-from kypho.evidence import record
+from kypho.evidence import record, value
 
 SAMPLE = Path(__file__).parents[2] / "src" / "kypho" / "formats" / "sample"
 CT, LABELS = SAMPLE / "t5-t9_ct.nii.gz", SAMPLE / "t5-t9_labels.nii.gz"
@@ -166,9 +169,10 @@ BAD = {
     "named twice": (["--compare", "volume=1,volume=2"], "volume is named twice"),
     "negative seed": (["--seed", "-1"], "seed -1"),
     "endless volume": (["--volume-ml", "inf"], "volume inf mL is no positive number"),
-    "five scenarios": (["--compare", "volume=1"] * 4, "three others"),
+    "five scenarios": (["--compare", "volume=1"] * 4, "3 others"),
     "far outside": (needles("0,0,0:10,10,10"), "far outside"),
     "in the canal": (needles(f"{LEFT.split(':')[0]}:{CANAL_TIP}"), "spinal canal"),
+    "less than a cell": (["--volume-ml", "1e-9"], "inject more or take finer cells"),
     "more than the void": ([*needles(LEFT), "--volume-ml", "29"], "inject less"),
     "more than any void": (["--volume-ml", "60"], "no vertebra takes more"),
     "faster than a hand": (["--rate-ml-min", "1e9"], "no hand gives more"),
@@ -373,3 +377,13 @@ def test_a_killed_rehearsal_leaves_no_half_result_and_goes_on(tmp_path: Path) ->
     ensemble = json.loads((out / "rehearsal.json").read_text())["ensemble"]
     assert finished - 1 <= ensemble["resumed"] <= finished, "all but perhaps the line that was being written"
     assert not kept.exists()
+
+
+def test_the_help_names_what_the_records_hold() -> None:
+    params = {p.name: p for p in typer.main.get_command(main.app).commands["rehearse"].params}
+    for name, key in DEFAULTS.items():
+        assert f"{value(key):g}." in params[name].help
+    assert all(name in params["cement"].help for name in cement_names())
+    assert all(gauge in params["gauge"].help for gauge in value(BORES))
+    assert params["procedure"].default == Scenario().procedure
+    assert params["cement"].default == Scenario().cement

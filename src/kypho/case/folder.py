@@ -222,7 +222,7 @@ def read_json(path: Path, otherwise: str) -> dict[str, Any]:
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UnreadableFileError(f"{path} cannot be read ({type(error).__name__}); {otherwise}") from None
     if not isinstance(found, dict):
         raise UnreadableFileError(f"{path} is no JSON object; {otherwise}")

@@ -24,6 +24,7 @@ __all__ = [
 
 GAS_CONSTANT = 8.314462618
 KELVIN = 273.15
+"""0 C in kelvin."""
 
 
 @dataclass(frozen=True, kw_only=True)

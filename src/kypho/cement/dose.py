@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kypho.cement.cure import KELVIN
 from kypho.evidence import value
 
 __all__ = ["arrhenius_damage", "arrhenius_rate", "cem43_min", "cem43_rate"]
@@ -22,7 +23,7 @@ def cem43_rate(temperature_c: ArrayLike) -> NDArray[np.float64]:
 def arrhenius_rate(temperature_c: ArrayLike) -> NDArray[np.float64]:
     """Damage per second, ``A exp(-B / T)`` (Henriques)."""
     law = value("cement.arrhenius")
-    kelvin = np.asarray(temperature_c, dtype=float) + 273.15
+    kelvin = np.asarray(temperature_c, dtype=float) + KELVIN
     return np.exp(law["log10_a"] * np.log(10.0) - law["b_k"] / kelvin)
 
 

@@ -18,7 +18,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from scipy.stats import norm, qmc, rankdata
+from scipy.stats import binomtest, norm, qmc, rankdata
 
 from kypho.cement.bone import BoneField
 from kypho.cement.compartments import CODES, INSIDE, LEAK_REGIONS
@@ -124,13 +124,8 @@ class Ensemble:
 
 def wilson(hits: int, n: int) -> Interval:
     """A proportion with its 95 % interval (Wilson 1927)."""
-    z = 1.959964
-    p = hits / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return Interval(
-        value=p, low=float(max(min(centre - half, p), 0.0)), high=float(min(max(centre + half, p), 1.0))
-    )
+    low, high = binomtest(hits, n).proportion_ci(method="wilson")
+    return Interval(value=hits / n, low=float(low), high=float(high))
 
 
 def run_ensemble(
@@ -140,7 +135,7 @@ def run_ensemble(
     schedule: Schedule,
     settings: Settings | None = None,
     *,
-    members: int = 200,
+    members: int,
     seed: int = 1,
     left_of: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
     done: Sequence[Member] = (),
@@ -285,8 +280,9 @@ def _summary(members: tuple[Member, ...], seed: int, volume_ml: float) -> Ensemb
         route: np.array([[m.leaks(route, v, threshold) for v in volumes] for m in members])
         for route in LEAK_REGIONS
     }
-    leak["canal"] = leak["canal_epidural"] | leak["canal_intradural"]
-    leak["any"] = np.any([leak[route] for route in LEAK_REGIONS], axis=0)
+    leak["canal"], leak["any"] = (
+        np.any([leak[route] for route in routes], axis=0) for routes in (CANAL_ROUTES, LEAK_REGIONS)
+    )
     p = {route: hits.mean(axis=0) for route, hits in leak.items()}
     unsafe = np.nonzero(p["canal"] >= limit)[0]
     safe = volumes[-1] if len(unsafe) == 0 else volumes[max(unsafe[0] - 1, 0)]

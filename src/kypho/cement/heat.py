@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from kypho.cement.cure import Kinetics, advance_conversion
+from kypho.cement.cure import KELVIN, Kinetics, advance_conversion
 from kypho.cement.dose import REFERENCE_C
 from kypho.evidence import value
 
@@ -138,4 +138,4 @@ def _step(dt, h, t, new, medium, reaction, harm):
                 if warm > HARMLESS_C:
                     rate = (0.5 if warm >= REFERENCE_C else 0.25) ** (REFERENCE_C - warm)
                     cem43[k, j, i] += dt / 60 * rate
-                    damage[k, j, i] += dt * np.exp(log_a - b_k / (warm + 273.15))
+                    damage[k, j, i] += dt * np.exp(log_a - b_k / (warm + KELVIN))

@@ -39,6 +39,9 @@ AGE, WARMTH, CURE = 0, 1, 2
 FIRST_GUESSES = 3
 """Pressure solves before the first step, to find the speeds that viscosity depends on."""
 
+TRIAL_ML_MIN = 1.0  # numerics: any rate near a hand's would do
+"""The rate at which a stage at a pressure is solved, before it is scaled to what the pressure drives."""
+
 STALLED = 0.01
 """Below this part of the wanted rate the syringe has stalled."""
 
@@ -138,12 +141,12 @@ class _Injection:
         )
 
     def _inject(self, stage: Stage) -> None:
-        used = range(len(self.needles)) if stage.needles is None else stage.needles
-        if any(n < 0 or n >= len(self.needles) for n in used):
-            raise SettingsError(
-                f"stage names needle {max(used)}, but there are {len(self.needles)}; count from 0"
-            )
-        rate = 1.0 if stage.rate_ml_min is None else stage.rate_ml_min
+        there = range(len(self.needles))
+        used = there if stage.needles is None else stage.needles
+        for n in used:
+            if n not in there:
+                raise SettingsError(f"stage names needle {n}, but there are {len(there)}; count from 0")
+        rate = TRIAL_ML_MIN if stage.rate_ml_min is None else stage.rate_ml_min
         flows = {self.cells[n]: rate / len(used) * 1e-6 / 60 for n in used}
         left = stage.volume_ml * 1e-6
         while left > 1e-15:

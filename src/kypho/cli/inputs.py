@@ -111,7 +111,7 @@ def read_earlier(
         LabelsNeededError: no labels were given and no segmenter is installed.
         InputError: a file cannot be used.
     """
-    from kypho.errors import SettingsError
+    from kypho.errors import LabelsNeededError, SettingsError
 
     if ct is None:
         if labels is not None:
@@ -121,7 +121,13 @@ def read_earlier(
     from kypho.formats import read_ct
 
     image = read_ct(ct)
-    return EarlierCase(ct=image, labels=labels_on(image, labels, scheme=scheme, level=level))
+    try:
+        found = labels_on(image, labels, scheme=scheme, level=level)
+    except LabelsNeededError as error:
+        raise LabelsNeededError(
+            "no labels of the earlier CT given and no segmenter is installed; give them with --earlier-labels"
+        ) from error
+    return EarlierCase(ct=image, labels=found)
 
 
 def read_mri(

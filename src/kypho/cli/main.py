@@ -111,11 +111,11 @@ def _require_words(words: list[str]) -> None:
     for before, word in zip(["", *words], words, strict=False):
         if word == "" or (word.startswith("--") and word.endswith("=")):
             what = word.rstrip("=") or (before if before.startswith("--") else "an argument")
-            raise SettingsError(f"{what} is empty, as from a variable not set; give it or leave it out")
+            raise SettingsError(f"{what} is empty, as of an unset variable; correct it")
 
 
 def _explain(error: Exception) -> None:
-    """Leave with what happened that no part of kypho foresaw: a wrong command line, a full disk, a mistake."""
+    """Leave with what no part of kypho foresaw: a wrong command line, a full disk, a mistake."""
     if type(error).__name__ == "NoArgsIsHelpError":
         typer.echo(str(error), err=True)
         sys.exit(2)

@@ -6,10 +6,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from kypho.case.rehearsal.choices import (
+    CEMENT,
+    GRID_MM,
+    MEMBERS,
+    MOST_COMPARED,
+    MOST_MEMBERS,
+    SEED,
+    STRATEGY,
+    Strategy,
+)
 from kypho.cli.codes import EXIT_INTERRUPTED, EXIT_STOPPED
 from kypho.cli.inputs import READING, chosen_level, read_ct_and_labels
 from kypho.cli.options import PROCEDURE, AsJson, Ct, LabelFile, Level, Out, Procedure, Scheme, Series
@@ -34,7 +44,8 @@ NeedleLines = Annotated[
     list[str] | None,
     typer.Option("--needle", help="A needle instead: entry:tip as L,P,S:L,P,S in mm. Repeatable."),
 ]
-Approach = Annotated[str, typer.Option("--needles", help="best, unilateral or bilateral.")]
+Approach = Annotated[str, typer.Option("--needles", help=f"One of: {', '.join(get_args(Strategy))}.")]
+# Reading the records is too slow for a --help: a test holds the words below to their names and numbers.
 CementName = Annotated[str, typer.Option("--cement", help="low, medium or high viscosity.")]
 VolumeMl = Annotated[
     float | None, typer.Option("--volume-ml", help="Cement volume, all needles together. Default 3.")
@@ -50,10 +61,12 @@ Others = Annotated[
     typer.Option(
         "--compare",
         help="Another scenario, for example 'cement=high,volume=4.5,procedure=pvp,needles=bilateral'. "
-        "Up to 3.",
+        f"Up to {MOST_COMPARED}.",
     ),
 ]
-Members = Annotated[int, typer.Option("--members", help="Size of the ensemble, 2 to 10000; 0 for none.")]
+Members = Annotated[
+    int, typer.Option("--members", help=f"Size of the ensemble, 2 to {MOST_MEMBERS}; 0 for none.")
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the ensemble.")]
 Gauge = Annotated[
     int | None, typer.Option("--gauge", help="8, 10, 11 or 13. Default: the planned device's, else 11.")
@@ -69,18 +82,18 @@ def rehearse(
     series: Series = None,
     plan: PlanFolder = None,
     needle: NeedleLines = None,
-    needles: Approach = "best",
+    needles: Approach = STRATEGY,
     procedure: Procedure = PROCEDURE,
-    cement: CementName = "medium",
+    cement: CementName = CEMENT,
     volume_ml: VolumeMl = None,
     rate_ml_min: RateMlMin = None,
     start_min: StartMin = None,
     pause: Pauses = None,
     compare: Others = None,
-    members: Members = 200,
-    seed: Seed = 1,
+    members: Members = MEMBERS,
+    seed: Seed = SEED,
     gauge: Gauge = None,
-    grid_mm: GridMm = 0.75,  # numerics: default cell
+    grid_mm: GridMm = GRID_MM,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:

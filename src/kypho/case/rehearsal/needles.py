@@ -10,8 +10,9 @@ import numpy as np
 
 from kypho.anatomy import Vertebra
 from kypho.case.plan.read import read_plan
-from kypho.case.plan.schema import InputPart, NeedlePart
-from kypho.case.rehearsal.settings import NeedleLineMm, RehearseSettings, Strategy
+from kypho.case.plan.schema import ApproachPart, InputPart, NeedlePart
+from kypho.case.rehearsal.choices import STRATEGY, Strategy
+from kypho.case.rehearsal.settings import NeedleLineMm, RehearseSettings
 from kypho.errors import SettingsError
 from kypho.evidence import value
 from kypho.formats.ct import CtInput
@@ -70,7 +71,7 @@ def needles_of_plan(path: Path, settings: RehearseSettings) -> tuple[Lines, Inpu
         UnreadableFileError: no readable plan there.
     """
     plan = read_plan(path)
-    first = {"best": plan.approaches[plan.recommended or 0]}
+    first: dict[str, ApproachPart] = {STRATEGY: plan.approaches[plan.recommended or 0]}
     for approach in plan.approaches:
         first.setdefault(approach.strategy.split("_")[0], approach)
 

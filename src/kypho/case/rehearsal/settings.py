@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kypho.case.rehearsal.choices import (
+    CEMENT,
+    GRID_MM,
+    MEMBERS,
+    MOST_COMPARED,
+    MOST_MEMBERS,
+    SEED,
+    STRATEGY,
+    Strategy,
+)
 from kypho.cement import Cannula, Needle, Pause, Schedule, Stage, cement
 from kypho.cement.vertebra import Track
 from kypho.errors import SettingsError
 from kypho.evidence import Record, record, value
 from kypho.risk.inputs import Procedure, RiskInputs
 
-__all__ = ["BORES", "DEFAULTS", "NeedleLineMm", "RehearseSettings", "Scenario", "Strategy", "defaults_used"]
-
-Strategy = Literal["best", "unilateral", "bilateral"]
+__all__ = ["BORES", "DEFAULTS", "NeedleLineMm", "RehearseSettings", "Scenario", "defaults_used"]
 
 LONGEST_MIN = 120.0  # numerics: long after every cement has set; a mistyped rate must not run for days
 FASTEST_ML_MIN = 60.0  # numerics: a syringe of 10 mL in ten seconds, which no hand does with cement
 MOST_ML = 30.0  # numerics: more than the void of the largest lumbar body
-MOST_MEMBERS = 10_000
-"""An interval of a proportion is then no wider than 2 %; more would only run on."""
 
 DEFAULTS = {
     "volume_ml": "cement.default_volume_ml",
@@ -61,11 +67,11 @@ class Scenario:
     """
 
     procedure: Procedure = RiskInputs.procedure
-    cement: str = "medium"
+    cement: str = CEMENT
     volume_ml: float = _default("volume_ml")
     rate_ml_min: float = _default("rate_ml_min")
     start_min: float = _default("start_min")
-    needles: Strategy = "best"
+    needles: Strategy = STRATEGY
     pauses: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
@@ -115,7 +121,7 @@ class Scenario:
             self.cement,
             f"{self.volume_ml:g} mL at {self.rate_ml_min:g} mL/min from {self.start_min:g} min",
         ]
-        words += [] if self.needles == "best" else [self.needles]
+        words += [] if self.needles == STRATEGY else [self.needles]
         words += [f"{minutes:g} min pause at {at_ml:g} mL" for at_ml, minutes in self.pauses]
         return ", ".join(words)
 
@@ -132,18 +138,25 @@ class RehearseSettings:
     """
 
     scenarios: tuple[Scenario, ...]
-    grid_mm: float = 0.75  # numerics: three cells across the epidural space
-    members: int = 200
-    seed: int = 1
+    grid_mm: float = GRID_MM
+    members: int = MEMBERS
+    seed: int = SEED
     gauge: int | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.scenarios) <= 4:
+        if not 1 <= len(self.scenarios) <= 1 + MOST_COMPARED:
             raise SettingsError(
-                f"{len(self.scenarios)} scenarios; give the first and up to three others to compare with"
+                f"{len(self.scenarios)} scenarios; give the first and up to {MOST_COMPARED} others to compare"
             )
-        if not 0.3 <= self.grid_mm <= 2.0:
+        if not 0.3 <= self.grid_mm <= 2.0:  # numerics: finer does not fit in memory, coarser in a pedicle
             raise SettingsError(f"grid of {self.grid_mm} mm; choose 0.3 to 2 mm")
+        cell_ml = self.grid_mm**3 / 1000
+        for scenario in self.scenarios:
+            if scenario.volume_ml < cell_ml:
+                raise SettingsError(
+                    f"{scenario.volume_ml:g} mL do not fill one cell of {self.grid_mm:g} mm, {cell_ml:g} mL; "
+                    "inject more or take finer cells"
+                )
         if self.members != 0 and not 2 <= self.members <= MOST_MEMBERS:
             raise SettingsError(f"{self.members} members; give 0 for none or 2 to {MOST_MEMBERS}")
         if self.seed < 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kypho.cement.cure import adiabatic_end_c, half_time_s, kinetics
+from kypho.cement.cure import KELVIN, adiabatic_end_c, half_time_s, kinetics
 from kypho.cement.dose import cem43_min
 from kypho.cement.heat import HeatState, Material, advance_heat, material
 from kypho.cement.validation.check import Check, near, order_of_convergence, within
@@ -26,7 +26,7 @@ def kinetics_table() -> list[Check]:
                     6,
                     f"set {name}, half conversion at {kelvin:g} K, s",
                     seconds,
-                    half_time_s(law, kelvin - 273.15),
+                    half_time_s(law, kelvin - KELVIN),
                     relative=0.01,
                     kind="own",
                 )
@@ -203,14 +203,14 @@ def _mantle(
         volumetric=r * pick(6000.0 * 400.0, mortar.volumetric, bone.volumetric),
         cement=np.where(paste, r, 0.0),
         perfusion=zero.copy(),
-        temperature_c=pick(implant_k, 296.0, 310.0) - 273.15,
+        temperature_c=pick(implant_k, 296.0, 310.0) - KELVIN,
         conversion=np.where(paste, what.start, 0.0),
         peak_c=zero.copy(),
         cem43_min=zero.copy(),
         damage=zero.copy(),
         law=what,
         cement_density=mortar.density,
-        body_c=310.0 - 273.15,
+        body_c=310.0 - KELVIN,
     )
     # The axis is a face without area; the kernel's faces all lead to body temperature.
     state.conductivity[..., 0] = 0.0
