@@ -41,6 +41,7 @@ def rich(case):
     case.add("symptom", "2024-02-03..2024-02-05", symptom="numbness", side="both")
     case.add("lab", "2024-02-06", analyte="creatinine", value=0.1 + 0.2, unit="mg/dL", reference_high=1.1)
     case.add("lab", "2024-02-06", analyte="triglyceride", value=3.94, unit="mmol/L", reference_high=1.7)
+    case.add("lab", "2024-02-06", analyte="hs_crp", comparator=">", value=10, unit="mg/dL")
     case.add("lab", "2024-02-06", analyte="urine_protein", text="1+", reference_text="negative")
     case.add(
         "imaging",
