@@ -61,6 +61,15 @@ def test_accepted_needles_keep_every_limit_and_the_rule(a_plan):
             assert margin >= limits[f"{wall}_mm"] - 2e-3, wall  # float32 fields
 
 
+def test_a_limit_above_what_is_enough_stays_the_limit():
+    """The pedicle of 7 mm leaves 4 mm beside a 13G needle and the lateral limit."""
+    settings = PlanSettings(device="13G", strategy="bilateral", limits=Limits(canal_mm=3.0))
+    assert settings.enough_canal_mm < settings.limits.canal_mm
+    best = planned(SolidSpine(frame=UPRIGHT), settings)[1].approaches[0]
+    assert best.feasible
+    assert best.route == "transpedicular"
+
+
 def test_symmetric_anatomy_gives_mirror_image_needles(a_plan):
     vertebra, plan = a_plan
     left, right = (vertebra.frame.to_local(n.tip_mm) for n in plan.approaches[0].needles)

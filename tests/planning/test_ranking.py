@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kypho.evidence import value
-from kypho.planning.approach import Approach, ranked
+from kypho.planning.approach import Approach, ranked, why_first
+from kypho.planning.search import Reason
 
 SPARE = value("plan.ranking.p_canal")
 CHANCE = st.integers(0, 1200).map(lambda n: n / 4000)  # of 4000 draws
@@ -23,6 +24,10 @@ def needle(side, p, diameter_mm=3.05):
 
 def approach(strategy, *needles, route="transpedicular", reasons=()):
     return Approach(strategy=strategy, route=route, needles=needles, reasons=reasons)
+
+
+def miss(short, what="canal_margin", unit="mm"):
+    return Reason(what=what, value=4.0 - short, limit=4.0, unit=unit)
 
 
 def three(left, right, both_left, both_right):
@@ -70,10 +75,24 @@ def test_the_larger_device_may_cost_as_much_and_no_more():
 def test_what_is_not_acceptable_beside_the_pedicle_or_damaged_stands_behind_however_safe():
     risky = approach("unilateral_left", needle("left", 0.3))
     beside = approach("unilateral_right", needle("right", 0.0), route="extrapedicular")
-    refused = approach("unilateral_right", needle("right", 0.0), reasons=("something",))
+    refused = approach("unilateral_right", needle("right", 0.0), reasons=(miss(0.5),))
     assert ranked([refused, beside, risky], ()) == (risky, beside, refused)
     safe = approach("unilateral_right", needle("right", 0.0))
     assert ranked([safe, risky], {"right"})[0] is risky
+
+
+def test_the_nearest_miss_misses_the_fewest_limits_then_the_least():
+    left, right = needle("left", 0.0), needle("right", 0.0)
+    far = approach("unilateral_left", left, reasons=(miss(0.2), miss(0.1, "lateral_margin")))
+    near = approach("unilateral_right", right, reasons=(miss(0.6),))
+    nearest = approach("unilateral_left", left, route="extrapedicular", reasons=(miss(0.1),))
+    through_a_wall = approach("unilateral_right", right, reasons=(miss(0.0, "pedicle_wall_defect", "mm2"),))
+    through_a_lung = approach("bilateral", left, right, reasons=(miss(0.0, "left: crosses_lung"),))
+    every = (nearest, near, far, through_a_lung, through_a_wall)
+    assert ranked(every[::-1], ()) == every
+    assert why_first(every).endswith(
+        "unilateral left, extrapedicular comes nearest: canal margin 3.90 against 4.00 mm, 0.10 mm short"
+    )
 
 
 def test_two_needles_touch_as_often_as_either():

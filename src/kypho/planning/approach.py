@@ -45,6 +45,26 @@ class Approach:
         return not self.reasons
 
     @property
+    def name(self) -> str:
+        """Strategy and route in words."""
+        return f"{self.strategy.replace('_', ' ')}, {self.route}"
+
+    @property
+    def miss(self) -> tuple[bool, int, float]:
+        """How far it is from acceptable: through what must not be passed, limits missed, mm short in all."""
+        barred = any(r.unit != "mm" or "crosses_" in r.what for r in self.reasons)
+        return barred, len(self.reasons), sum(r.missed_by for r in self.reasons)
+
+    @property
+    def missed(self) -> str:
+        """Every limit that it misses, in words."""
+        return "; ".join(
+            f"{r.what.replace('_', ' ')} {r.value:.2f} against {r.limit:.2f} {r.unit}"
+            + (f", {r.missed_by:.2f} mm short" if r.unit == "mm" else "")
+            for r in self.reasons
+        )
+
+    @property
     def p_canal(self) -> float:
         """Chance that any of its needles, each displaced on its own, touches the canal."""
         return float(1 - np.prod([1 - n.robustness.p_canal for n in self.needles]))
@@ -86,53 +106,59 @@ def _bilateral(pair: list[Planned]) -> Approach:
 
 
 def ranked(approaches: Sequence[Approach], damaged: Container[Side]) -> tuple[Approach, ...]:
-    """Approaches, best first.
-
-    Acceptable ones first, then through the pedicle before beside it, then away from a damaged wall. Among
-    those that are alike so far, a chance of touching the canal that exceeds the least by no more than the
-    record `plan.ranking.p_canal` counts as the least: one puncture goes before two, and the larger device
-    before the smaller. What exceeds it by more stands behind, in order of the excess.
+    """Approaches, best first: the acceptable ones, then the others by how little they miss (`Approach.miss`).
 
     Args:
         approaches: in any order.
         damaged: sides to keep away from.
     """
+    missed = sorted((a for a in approaches if not a.feasible), key=lambda a: (a.miss, a.strategy))
+    return (*_acceptable([a for a in approaches if a.feasible], damaged), *missed)
 
-    def place(approach: Approach) -> tuple[bool, int, int]:
+
+def _acceptable(approaches: Sequence[Approach], damaged: Container[Side]) -> list[Approach]:
+    """Acceptable approaches, best first.
+
+    Through the pedicle before beside it, then away from a damaged wall. Among those that are alike so far, a
+    chance of touching the canal that exceeds the least by no more than the record `plan.ranking.p_canal`
+    counts as the least: one puncture goes before two, and the larger device before the smaller. What exceeds
+    it by more stands behind, in order of the excess.
+    """
+
+    def place(approach: Approach) -> tuple[int, int]:
         route = ("transpedicular", "mixed", "extrapedicular").index(approach.route)
-        return not approach.feasible, route, sum(n.task.side in damaged for n in approach.needles)
+        return route, sum(n.task.side in damaged for n in approach.needles)
 
     spare = value("plan.ranking.p_canal")
-    least: dict[tuple[bool, int, int], float] = {}
+    least: dict[tuple[int, int], float] = {}
     for approach in approaches:
         least[place(approach)] = min(approach.p_canal, least.get(place(approach), 1.0))
 
-    def key(approach: Approach) -> tuple[tuple[bool, int, int], float, bool, float, float, str]:
+    def key(approach: Approach) -> tuple[tuple[int, int], float, bool, float, float, str]:
         excess = round(approach.p_canal - least[place(approach)] - spare, DIGITS)
         smallest = min(n.device.outer_diameter_mm for n in approach.needles)
         two = approach.strategy == "bilateral"
         return place(approach), max(0.0, excess), two, -smallest, approach.p_canal, approach.strategy
 
-    return tuple(sorted(approaches, key=key))
+    return sorted(approaches, key=key)
 
 
 def why_first(approaches: Sequence[Approach]) -> str:
-    """The choice in words."""
+    """The choice in words, with what was missed and by how much."""
     best = approaches[0]
     if not best.feasible:
-        return "no approach meets every hard limit; the nearest miss of each is listed with what it misses"
-    words = []
-    through = [a for a in approaches if a.strategy != "bilateral" and a.route == "transpedicular"]
-    if best.strategy == "bilateral":
-        misses = sorted({r.what.replace("_", " ") for a in through for r in a.reasons})
-        if not through:
-            words.append("two punctures, as asked, keep every limit")
-        elif misses:
-            words.append(f"the pedicles allow no straight path to the midline ({', '.join(misses)})")
-        else:
-            words.append("a displaced needle would touch the canal more often on a unilateral path")
+        return f"no approach meets every hard limit; {best.name} comes nearest: {best.missed}"
+    through = [a for a in approaches if a.route == "transpedicular"]
+    single = [a for a in through if a.strategy != "bilateral"]
+    if best.strategy != "bilateral":
+        words = ["one puncture reaches the midline within every limit"]
+    elif not single:
+        words = ["two punctures, as asked, keep every limit"]
+    elif any(a.feasible for a in single):
+        words = ["a displaced needle would touch the canal more often on a unilateral path"]
     else:
-        words.append("one puncture reaches the midline within every limit")
+        words = ["no single needle through a pedicle keeps every limit"]
+        words += [f"{a.needles[0].task.side}: {a.missed}" for a in single]
     if best.route != "transpedicular":
-        words.append("the isthmus cannot take the device with its margins")
+        words += [f"through the pedicle: {a.missed}" for a in through if a.strategy == best.strategy]
     return "; ".join(words)

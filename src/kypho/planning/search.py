@@ -31,6 +31,11 @@ class Reason:
     limit: float
     unit: str
 
+    @property
+    def missed_by(self) -> float:
+        """How far the value lies from its limit."""
+        return abs(self.limit - self.value)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Planned:
@@ -91,7 +96,9 @@ def _lexicographic(
         Goal(offsets={"canal": radius_mm}, needs=needs, cap_mm=settings.enough_canal_mm),
         start=start,
     )
-    needs = needs | {"canal": canal.certificate.objective_mm + radius_mm - KEEP_MM}
+    # A limit above "enough" stays the limit.
+    reached = canal.certificate.objective_mm + radius_mm - KEEP_MM
+    needs = needs | {"canal": max(needs["canal"], reached)}
     beside = {name: radius_mm for name in walls_of(task.route) if name in WALLS and name != "canal"}
     near = maximise(
         corridor, stack, Goal(offsets=beside, needs=needs, cap_mm=settings.enough_wall_mm), start=canal.line
