@@ -155,7 +155,7 @@ def _summary(document: AssessmentDocument, folder: Path) -> str:
         lines.append(f"  Any leak: {document.risk.any.words}; no prediction")
     lines += [
         f"Report: {folder / 'assessment.html'}",
-        f"Next: kypho plan with the same CT, --labels and --level {document.level}; it takes these findings in.",
+        f"Next: kypho plan, same CT, --labels and --level {document.level}; it takes these findings in.",
         "Research and education; not a medical device.",
     ]
     return "\n".join(lines)
