@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,7 +89,28 @@ def phantom(
         write_volume(staging / "labels.nii.gz", made.labels.volume, synthetic=True)
         write_json(staging / "labels.json", {name: list(ids) for name, ids in made.labels.ids.items()})
         write_json(staging / "truth.json", made.truth)
-    typer.echo(f"{made.truth['synthetic']}. Written: {out}")
+    typer.echo(_summary(made.truth, out))
+
+
+def _summary(truth: dict[str, Any], out: Path) -> str:
+    """What was made, in a few lines."""
+    loss = " / ".join(f"{percent:.0f}" for percent in truth["height_loss_percent"].values())
+    made = [f"{loss} % of the height lost in front, middle, back"]
+    made += [f"{d['area_mm2']:.0f} mm2 of the {d['wall']} wall open" for d in truth["wall_defects"]]
+    volumes = [("retropulsion", "mm"), ("cleft", "ml"), ("lesion", "ml"), ("schmorl", "ml")]
+    made += [
+        f"{name} {truth[f'{name}_{unit}']:.1f} {unit}"
+        for name, unit in volumes
+        if truth[f"{name}_{unit}"] > 0
+    ]
+    files = [shlex.quote(str(out / name)) for name in ("ct.nii.gz", "labels.nii.gz", "labels.json")]
+    return "\n".join(
+        [
+            f"{truth['synthetic']}.",
+            f"{truth['level']}: {'; '.join(made)}. All of it: {out / 'truth.json'}",
+            "Next: kypho assess {} --labels {} --scheme {} --level {}".format(*files, truth["level"]),
+        ]
+    )
 
 
 def _drawn(damage: dict[str, Any], seed: int) -> FractureSpec:

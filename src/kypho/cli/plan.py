@@ -150,6 +150,8 @@ def _summary(document: PlanDocument, folder: Path) -> str:
         lines += [_needle_line(needle) for needle in best.needles]
     lines += [f"  note: {note}" for note in document.fracture_notes]
     lines.append(f"Report: {folder / 'report.html'}")
+    if document.recommended is not None:
+        lines.append(f"Next: kypho rehearse, same CT, --labels and --level, --plan {folder} --out {folder}")
     lines.append("Research and education; not a medical device.")
     return "\n".join(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -26,5 +27,7 @@ def sample(
     with case_folder(out) as staging:
         for name in ("t5-t9_ct.nii.gz", "t5-t9_labels.nii.gz", "README.md"):
             (staging / name).write_bytes(source.joinpath(name).read_bytes())
-    typer.echo(f"{out / 't5-t9_ct.nii.gz'}\n{out / 't5-t9_labels.nii.gz'}")
+    ct, labels = out / "t5-t9_ct.nii.gz", out / "t5-t9_labels.nii.gz"
+    typer.echo(f"{ct}\n{labels}")
     typer.echo("Real, de-identified CT (LIDC-IDRI-0001, CC BY 3.0); see README.md beside it for attribution.")
+    typer.echo(f"Next: kypho plan {shlex.quote(str(ct))} --labels {shlex.quote(str(labels))} --level T7")
