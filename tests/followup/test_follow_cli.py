@@ -235,3 +235,23 @@ def test_reading_makes_no_store(kypho):
 def test_a_laboratory_value_that_is_no_number_is_not_taken_for_words(amount):
     with pytest.raises(RecordError, match="no number"):
         read_lab(f"crp={amount}")
+
+
+def test_an_answer_says_why_and_a_decision_what_remains(ward):
+    procedure = ("follow", "add", "procedure", "a-1", "--at", "2024-02-01T11:00", "--level", "T8")
+    tier, why = ward(*procedure).splitlines()[-2:]
+    assert tier == "a-1: AMBER"
+    assert why.startswith("  AMBER R11: An examination that was due is missing")
+    ward("follow", "exam", "a-1", "--at", "2024-02-01T12:00", "--motor", "right L3=4", "--saddle", "absent")
+    decided = ward("follow", "add", "decision", "a-1", "seen", "--at", "2024-02-02", "--close", "R1")
+    assert [line.split()[:2] for line in decided.splitlines()[2:-1]] == [["RED", "R3:"], ["AMBER", "R11:"]]
+
+
+def test_no_status_is_given_of_a_time_before_the_case(ward):
+    """One case that begins later does not stop the others, and is named."""
+    with pytest.raises(RecordError, match="case 'a-1' begins, 2024-01-20 00:00"):
+        ward("follow", "status", "a-1", "--now", "2023-01-01")
+    ward("follow", "init", "a-0", "--at", "2022-12-01")
+    shown = ward("follow", "status", "--now", "2023-01-01").splitlines()
+    assert [line.split()[0] for line in shown if "overdue" in line] == ["a-0"]
+    assert any("not judged" in line and "a-1" in line for line in shown)

@@ -84,12 +84,14 @@ def _keyword(name: str, annotation: Any, default: Any = inspect.Parameter.empty)
 
 
 def _put(store: str, case: str, raws: list[dict[str, Any]]) -> None:
-    """Store events, all or none, and say their ids and the tier they leave the case at."""
+    """Store events, all or none, and say their ids, the tier they leave the case at, and why."""
     from kypho.case.followup.store import Store as Records
     from kypho.followup import status, utc_now
-    from kypho.report.follow_text import TIER_WORDS
+    from kypho.report.follow_text import answer_lines
 
     with Records(store) as records:
         for event, new in records.add_all(case, raws):
             typer.echo(f"{event.id}  {event.kind}  {'stored' if new else 'was there already'}")
-        typer.echo(f"{case}: {TIER_WORDS[status(records.record(case), utc_now()).tier]}")
+        state = status(records.record(case), utc_now())
+    decided = any(raw["kind"] == "decision" for raw in raws)
+    typer.echo("\n".join(answer_lines(state, every=decided)))

@@ -20,15 +20,20 @@ def isncsci(
     file: Annotated[str, typer.Argument(help="JSON file, or - for standard input.")],
     bedside: Annotated[
         bool,
-        typer.Option("--bedside", help="Take what is missing as NT, and say how many AIS grades remain."),
+        typer.Option(
+            "--bedside", help="Take what is missing as NT, and say in a sentence which AIS grades remain."
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --bedside: print the result as JSON instead of a sentence.")
     ] = False,
 ) -> None:
     """Classify ISNCSCI examinations (2019 revision): one examination or an array in, the same out.
 
-    Results are JSON text values; several possible results are separated by commas. Research and education;
-    not a medical device.
+    Results are JSON text values; several possible results are separated by commas. --bedside prints a
+    sentence for each examination. Research and education; not a medical device.
     """
-    from kypho.followup.isncsci import Examination, classify, from_partial, verdict
+    from kypho.followup.isncsci import Examination, classify, from_partial, sentence
 
     source = "standard input" if file == "-" else file
     data = _read(file, source)
@@ -41,10 +46,13 @@ def isncsci(
         except RecordError as error:
             where = f"[{place}]." if isinstance(data, list) else ""
             raise RecordError(f"{source}: {where}{error}") from error
-        if bedside:
-            typer.echo(verdict(result), err=True)
-        results.append(result.to_dict())
-    typer.echo(json.dumps(results if isinstance(data, list) else results[0], indent=2))
+        results.append(result)
+    if bedside and not as_json:
+        for place, result in enumerate(results):
+            typer.echo(f"[{place}] {sentence(result)}" if isinstance(data, list) else sentence(result))
+        return
+    rows = [result.to_dict() for result in results]
+    typer.echo(json.dumps(rows if isinstance(data, list) else rows[0], indent=2))
 
 
 def _read(file: str, source: str) -> Any:

@@ -7,6 +7,7 @@ entered later adds facts and takes none away (a correction does, and that is wha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from kypho.evidence import value
 from kypho.followup.events import Diagnosis, Event, Examination, Imaging, Symptom
@@ -18,7 +19,7 @@ from kypho.followup.record import Record
 from kypho.followup.segments import VERTEBRAE, segment_index, site_dermatomes
 from kypho.followup.times import When
 
-__all__ = ["DEFICIT_FACTS", "LOCAL_SITES", "Fact", "deficits", "facts_of", "onset"]
+__all__ = ["DEFICIT_FACTS", "LOCAL_SITES", "Fact", "concerns_cord", "deficits", "facts_of", "onset"]
 
 DEFICIT_FACTS: dict[str, str | None] = {
     "strength.drop": "followup.mrc_drop",
@@ -38,6 +39,23 @@ DEFICIT_FACTS: dict[str, str | None] = {
     "ais.abc": None,
 }
 """Facts that count as a neurological deficit, from the value of the evidence record on where one is named."""
+
+CORD_GROUPS = frozenset(
+    (
+        "strength",
+        "sensation",
+        "bladder",
+        "saddle",
+        "anal",
+        "sacral",
+        "ais",
+        "deficit",
+        "pain",
+        "canal",
+        "imaging",
+    )
+)
+CORD_REPORTS = frozenset(("reported.leg_weakness", "reported.numbness", "reported.numbness_both"))
 
 LOCAL_SITES = ("back", "neck", "wound", "rib", "elsewhere")
 """Pain sites that stand for no dermatome."""
@@ -72,7 +90,7 @@ def facts_of(record: Record) -> tuple[Fact, ...]:
     )
     for maker in makers:
         found.extend(maker(record))
-    found.extend(fact("deficit", 1, item.text, item.when, *item.events) for item in deficits(found))
+    found.extend(replace(item, name="deficit", value=1) for item in deficits(found))
     return tuple(sorted(found, key=lambda f: (f.when.key, f.name, f.text, f.events)))
 
 
@@ -80,6 +98,11 @@ def deficits(facts: list[Fact] | tuple[Fact, ...]) -> list[Fact]:
     """The facts among these that are a neurological deficit, by time."""
     found = [item for item in facts if item.name in DEFICIT_FACTS and _grave_enough(item)]
     return sorted(found, key=lambda f: (f.when.key, f.name, f.text))
+
+
+def concerns_cord(item: Fact) -> bool:
+    """True for what a decompression answers: a deficit, pain of nerve or cord, cement in the canal."""
+    return item.name.partition(".")[0] in CORD_GROUPS or item.name in CORD_REPORTS
 
 
 def _grave_enough(item: Fact) -> bool:
@@ -120,21 +143,40 @@ def _pain_facts(record: Record) -> Iterator[Fact]:
         if not record.after_procedure(event) or pain.score == 0:
             continue
         nerve = pain.quality in NERVE_QUALITIES or pain.radiating == "yes"
-        segmental = pain.trend not in SETTLED and _segmental(pain, top, nerve)
-        if not (nerve or segmental):
-            continue
-        words = pain_words(pain)
+        segmental = _segmental(pain, top, nerve)
         if during and nerve:
-            yield fact("pain.during_injection", 1, f"{words} during the injection", event.when, event.id)
-        known = [p for e, p, _ in seen if p.site == pain.site and _known_before(record, e, event)]
-        if nerve and pain.score is not None:
-            rise = pain.score - min((p.score for p in known if p.score is not None), default=0)
-            yield fact("pain.rise", rise, f"{words}, {pain.score} of 10, up by {rise}", event.when, event.id)
-        if segmental and (pain.trend in ("new", "worse") or not known):
-            first, last = _reach(pain, top)
-            segments = f"dermatome {first}" if first == last else f"dermatomes {first} to {last}"
-            text = f"{words} ({segments}; treated level {top})"
-            yield fact("pain.segmental", 1, text, event.when, event.id)
+            text = f"{pain_words(pain)} during the injection"
+            yield fact("pain.during_injection", 1, text, event.when, event.id)
+        if nerve or segmental:
+            known = [p for e, p, _ in seen if p.site == pain.site and _known_before(record, e, event)]
+            before = _score_before(pain, known)
+            if nerve and before is not None:
+                yield from _rise(event, pain, before)
+            # Nerve pain at the treated level counts if it rises; without a score before nobody can tell.
+            untold = before is None and pain.site in LOCAL_SITES and pain.trend not in SETTLED
+            if untold or (segmental and (pain.trend in ("new", "worse") or before is None)):
+                yield _at_or_below(event, pain, top, before)
+
+
+def _rise(event: Event, pain: Pain, before: int) -> Iterator[Fact]:
+    if pain.score is not None:
+        rise = pain.score - before
+        text = f"{pain_words(pain)}, {pain.score} of 10, up by {rise}"
+        yield fact("pain.rise", rise, text, event.when, event.id)
+
+
+def _at_or_below(event: Event, pain: Pain, top: str, before: int | None) -> Fact:
+    score = f", {pain.score} of 10, baseline not recorded" if pain.score and before is None else ""
+    first, last = _reach(pain, top)
+    segments = f"dermatome {first}" if first == last else f"dermatomes {first} to {last}"
+    text = f"{pain_words(pain)}{score} ({segments}; treated level {top})"
+    return fact("pain.segmental", 1, text, event.when, event.id)
+
+
+def _score_before(pain: Pain, known: list[Pain]) -> int | None:
+    """The least score of this pain on record before; 0 of a pain said to be new, None where unknown."""
+    scores = [p.score for p in known if p.score is not None]
+    return min(scores, default=0 if pain.trend == "new" else None)
 
 
 def _known_before(record: Record, earlier: Event, later: Event) -> bool:
@@ -151,6 +193,8 @@ def _reach(pain: Pain, top: str) -> tuple[str, str]:
 
 def _segmental(pain: Pain, top: str, nerve: bool) -> bool:
     """True for pain that can come from a nerve or the cord at or below the treated level."""
+    if pain.trend in SETTLED:
+        return False
     if pain.site in LOCAL_SITES:
         return nerve and pain.quality == "girdle"
     return segment_index(site_dermatomes(pain.site)[1]) >= segment_index(top)

@@ -48,6 +48,7 @@ class Fact:
         value: a number where the statement has one, else 1.
         text: the statement in words.
         events: ids of the events it rests on; empty only for time itself (an examination that is missing).
+        assumed: nothing was on record before the procedure to compare with.
     """
 
     name: str
@@ -55,13 +56,19 @@ class Fact:
     text: str
     when: When
     events: tuple[str, ...]
+    assumed: bool = False
+
+    @property
+    def words(self) -> str:
+        """The statement, and what it takes for granted."""
+        return self.text + (" (baseline not recorded, counted as new)" if self.assumed else "")
 
     def __hash__(self) -> int:
         return hash((self.name, self.text, self.events))
 
 
-def fact(name: str, value: float, text: str, when: When, *events: str) -> Fact:
+def fact(name: str, value: float, text: str, when: When, *events: str, assumed: bool = False) -> Fact:
     """A fact, written shortly."""
     if name not in FACT_NAMES:
         raise InternalError(f"fact {name!r} is in no list; no rule could ask for it")
-    return Fact(name=name, value=value, text=text, when=when, events=events)
+    return Fact(name=name, value=value, text=text, when=when, events=events, assumed=assumed)

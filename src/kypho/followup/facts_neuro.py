@@ -7,7 +7,7 @@ a decision does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from kypho.followup.events import Event
 from kypho.followup.facts_base import Fact, fact
@@ -15,7 +15,15 @@ from kypho.followup.findings import Examination, Grades
 from kypho.followup.record import Record
 from kypho.followup.segments import DERMATOMES, LEG_MUSCLES, SIDES
 
-__all__ = ["FULL_STRENGTH", "VOIDING", "Baseline", "legs_tested", "neuro_facts"]
+__all__ = [
+    "FULL_STRENGTH",
+    "VOIDING",
+    "Baseline",
+    "bladder_tested",
+    "legs_tested",
+    "neuro_facts",
+    "sensation_tested",
+]
 
 FULL_STRENGTH = 5
 FULL_SENSATION = 2
@@ -46,6 +54,10 @@ class Baseline:
     def had(self, name: str, found: object) -> bool:
         """True if a finding in words was there before."""
         return any(getattr(exam, name) == found for exam in self.exams)
+
+    def lacks(self, tested: Callable[[Examination], bool]) -> bool:
+        """True if nobody tested this before."""
+        return not any(map(tested, self.exams))
 
 
 def _best(scores: list[Grades]) -> Grades:
@@ -87,9 +99,11 @@ def _strength(event: Event, exam: Examination, baseline: Baseline) -> Iterator[F
             yield fact("strength.drop", usual - grade, text, event.when, event.id)
             yield fact("strength.grade_new", grade, text, event.when, event.id)
     if exam.legs in ("weak", "immobile") and not baseline.had("legs", exam.legs):
-        yield fact("strength.legs_weak", 1, f"both legs {exam.legs}", event.when, event.id)
+        assumed = baseline.lacks(legs_tested)
+        text = f"both legs {exam.legs}"
+        yield fact("strength.legs_weak", 1, text, event.when, event.id, assumed=assumed)
         if exam.legs == "immobile":
-            yield fact("strength.legs_immobile", 1, "both legs immobile", event.when, event.id)
+            yield fact("strength.legs_immobile", 1, text, event.when, event.id, assumed=assumed)
 
 
 def _falls(after: list[Exam]) -> Iterator[Fact]:
@@ -123,10 +137,13 @@ def _sensation(
             names = f"{DERMATOMES[last - longest + 1]} to {DERMATOMES[last]}"
             text = f"sensation lost on both sides, {names}"
             yield fact("sensation.bilateral_run", longest, text, event.when, event.id)
+    assumed = baseline.lacks(sensation_tested)
     if exam.sensation in ("reduced", "absent") and not baseline.had("sensation", exam.sensation):
-        yield fact("sensation.reduced", 1, f"sensation {exam.sensation}", event.when, event.id)
+        text = f"sensation {exam.sensation}"
+        yield fact("sensation.reduced", 1, text, event.when, event.id, assumed=assumed)
     if exam.sensory_level is not None and not baseline.had("sensory_level", exam.sensory_level):
-        yield fact("sensation.level", 1, f"sensory level {exam.sensory_level}", event.when, event.id)
+        text = f"sensory level {exam.sensory_level}"
+        yield fact("sensation.level", 1, text, event.when, event.id, assumed=assumed)
 
 
 def _lost(exam: Examination, baseline: Baseline) -> dict[str, set[str]]:
@@ -156,8 +173,8 @@ def _bladder(event: Event, exam: Examination, baseline: Baseline) -> Iterator[Fa
     usual = {earlier.bladder.voiding for earlier in baseline.exams if earlier.bladder}
     names = {"retention": "retention", "incontinent": "incontinence", "difficult": "difficult"}
     if bladder.voiding in names and bladder.voiding not in usual:
-        name = f"bladder.{names[bladder.voiding]}"
-        yield fact(name, 1, VOIDING[bladder.voiding], event.when, event.id)
+        name, assumed = f"bladder.{names[bladder.voiding]}", baseline.lacks(bladder_tested)
+        yield fact(name, 1, VOIDING[bladder.voiding], event.when, event.id, assumed=assumed)
     if bladder.pvr_ml is not None:
         text = f"post-void residual {bladder.pvr_ml:g} mL"
         yield fact("bladder.pvr_ml", bladder.pvr_ml, text, event.when, event.id)
@@ -188,6 +205,17 @@ def _vitals(event: Event, exam: Examination) -> Iterator[Fact]:
     if exam.temperature_c is not None:
         text = f"temperature {exam.temperature_c:g} °C"
         yield fact("vital.temperature_c", exam.temperature_c, text, event.when, event.id)
+
+
+def sensation_tested(exam: Examination) -> bool:
+    """True if sensation was assessed, in words or mapped."""
+    return bool(exam.sensation != "unknown" or exam.sensory_level or exam.touch or exam.pin)
+
+
+def bladder_tested(exam: Examination) -> bool:
+    """True if it is known how urine is passed, or what remains."""
+    bladder = exam.bladder
+    return bladder is not None and (bladder.voiding != "unknown" or bladder.pvr_ml is not None)
 
 
 def legs_tested(exam: Examination) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from kypho.followup.events import (
     ANSWERABLE,
@@ -19,7 +20,7 @@ from kypho.followup.events import (
     Procedure,
 )
 
-__all__ = ["Record", "fold"]
+__all__ = ["Record", "fold", "on_clocks"]
 
 B = TypeVar("B")
 
@@ -30,8 +31,8 @@ class Record:
 
     Attributes:
         case: pseudonym.
-        events: standing events by time, then id.
-        history: every event ever recorded, by recording time, then id.
+        events: standing events by time, then id, on the clocks of the case.
+        history: every event ever recorded, as it was written, by recording time, then id.
         first_recorded: standing event id to the recording time of the first event it goes back to.
     """
 
@@ -56,6 +57,11 @@ class Record:
         """Who is followed; an empty enrolment where none is recorded."""
         found = self.of(Enrolment)
         return found[0][1] if found else Enrolment()
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The time zone of the case; every output is in it."""
+        return ZoneInfo(self.enrolment.zone)
 
     @cached_property
     def procedures(self) -> list[tuple[Event, Procedure]]:
@@ -161,8 +167,24 @@ def _stand(history: tuple[Event, ...], pointers: list[Event]) -> Record:
         last = _last_correction(event, pointing)
         standing.append(last)
         first[last.id] = event.recorded
-    order = sorted(standing, key=_time_order)
+    order = sorted(_in_zone_of_case(standing), key=_time_order)
     return Record(case=history[0].case, events=tuple(order), history=history, first_recorded=first)
+
+
+def _in_zone_of_case(events: list[Event]) -> list[Event]:
+    """The events on the clocks of the case, whatever offset they were written with."""
+    zone = next((ZoneInfo(event.body.zone) for event in events if isinstance(event.body, Enrolment)), None)
+    return events if zone is None else [on_clocks(event, zone) for event in events]
+
+
+def on_clocks(event: Event, zone: ZoneInfo) -> Event:
+    """The event with its times on the clocks of this zone."""
+    when, body = event.when.in_zone(zone), event.body
+    if isinstance(body, Imaging) and body.requested is not None:
+        body = body.model_copy(update={"requested": body.requested.in_zone(zone)})
+    if when is event.when and body is event.body:
+        return event
+    return event.model_copy(update={"when": when, "body": body})
 
 
 def _answered(event: Event, pointing: dict[str, list[Event]]) -> bool:

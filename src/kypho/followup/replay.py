@@ -44,7 +44,7 @@ def replay(record: Record) -> tuple[FirstAlarm, ...]:
 
     The knowledge of a day is every event of that day and before, judged at its last minute.
     """
-    zone = ZoneInfo(record.enrolment.zone)
+    zone = record.zone
     early: Reached = {}
     late: Reached = {}
     days = [event.when.days for event in record.events]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from kypho.evidence import value
 from kypho.followup.facts_base import FACT_NAMES, Fact
 from kypho.followup.limit_words import with_limits
-from kypho.followup.times import When
+from kypho.followup.times import When, later
 
 __all__ = ["TIERS", "Alarm", "Condition", "Rule", "evaluate", "highest", "rules", "rules_version", "worse"]
 
@@ -94,6 +94,7 @@ class Alarm:
         act_by: the instant by which to act, counted from the end of `since`. Past or not, the act stands.
         facts: the facts that make it fire.
         closed_by: id of the decision that answers for all these facts, or None while active.
+        treated: when the cord was decompressed after all these facts. The alarm stays; its act was due then.
     """
 
     rule: Rule
@@ -101,11 +102,12 @@ class Alarm:
     act_by: datetime
     facts: tuple[Fact, ...]
     closed_by: str | None = None
+    treated: When | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """What made it fire, each thing once, in order of time."""
-        return tuple(dict.fromkeys(fact.text for fact in self.facts))
+        return tuple(dict.fromkeys(fact.words for fact in self.facts))
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -173,7 +175,7 @@ def _fire(rule: Rule, by_name: dict[str, list[Fact]]) -> Alarm | None:
     return Alarm(
         rule=rule,
         since=began,
-        act_by=began.end + timedelta(hours=rule.within_h),
+        act_by=later(began.end, rule.within_h),
         facts=tuple(sorted(matched, key=lambda f: (_key(f.when), f.name, f.text))),
     )
 

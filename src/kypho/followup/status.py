@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
+from kypho.errors import RecordError
 from kypho.followup.clocks import Clock, clocks
-from kypho.followup.events import Decision, Event, Examination
-from kypho.followup.facts import Fact, facts_of
-from kypho.followup.facts_neuro import legs_tested
+from kypho.followup.events import Decision, Enrolment, Event
+from kypho.followup.facts import Fact, concerns_cord, facts_of
+from kypho.followup.facts_neuro import bladder_tested, legs_tested, sensation_tested
 from kypho.followup.record import Record, fold
 from kypho.followup.rules import TIERS, Alarm, Tier, evaluate, highest, rules_version, worse
 from kypho.followup.schedule import Slot, missing_facts, schedule
 from kypho.followup.segments import LEG_MUSCLES
+from kypho.followup.times import clock_time
 
 __all__ = ["Status", "status"]
 
@@ -22,6 +25,7 @@ class Status:
     """Where a case stands at one instant.
 
     Attributes:
+        zone: of the case; every time of a status is on its clocks.
         tier: gravest active alarm of all.
         findings_tier: the same without the alarm for a missing examination. No finding added later lowers it.
         synthetic: True where the enrolment says that this is no patient.
@@ -32,6 +36,7 @@ class Status:
 
     case: str
     now: datetime
+    zone: ZoneInfo
     synthetic: bool
     watching: bool
     tier: Tier
@@ -64,19 +69,21 @@ def status(record: Record, now: datetime) -> Status:
     """Judge a record at an instant, from what had happened by then.
 
     Pure; the order in which events were entered does not matter.
+
+    Raises:
+        RecordError: the instant lies before the case begins.
     """
-    if record.events[-1].when.start > now:
-        past = [event for event in record.history if event.when.start <= now]
-        record = fold(past) if past else record
+    record, now = _until(record, now), now.astimezone(record.zone)
     facts = facts_of(record.watched)
     slots = schedule(record, now)
-    found = [_closed(alarm, record) for alarm in evaluate(facts)]
+    found = [_on_clocks(_treated(_closed(alarm, record), record), record) for alarm in evaluate(facts)]
     active = tuple(alarm for alarm in found if alarm.closed_by is None)
-    missing = evaluate(missing_facts(slots))
+    missing = tuple(_on_clocks(alarm, record) for alarm in evaluate(missing_facts(slots)))
     findings = highest(active)
     return Status(
         case=record.case,
         now=now,
+        zone=record.zone,
         synthetic=record.enrolment.synthetic,
         watching=record.watched.index_procedure is not None,
         tier=worse(findings, highest(missing)),
@@ -89,6 +96,34 @@ def status(record: Record, now: datetime) -> Status:
         unknown=(*_unknown(record), *_unanswered(record, facts)),
         rules_version=rules_version(),
     )
+
+
+def _until(record: Record, now: datetime) -> Record:
+    """What had happened by an instant."""
+    past = [event for event in record.history if event.when.start <= now]
+    if len(past) == len(record.history):
+        return record
+    begins = min((event.when.start for event, _ in record.of(Enrolment)), default=None)
+    if not past or (begins is not None and begins > now):
+        first = begins or record.events[0].when.start
+        raise RecordError(
+            f"{clock_time(now.astimezone(record.zone))} lies before case {record.case!r} begins, "
+            f"{clock_time(first)}; judge it at a later time"
+        )
+    return fold(past)
+
+
+def _on_clocks(alarm: Alarm, record: Record) -> Alarm:
+    return replace(alarm, act_by=alarm.act_by.astimezone(record.zone))
+
+
+def _treated(alarm: Alarm, record: Record) -> Alarm:
+    """Say when the cord was decompressed, if that was after everything that makes the alarm fire."""
+    if alarm.closed_by is not None or not all(concerns_cord(fact) for fact in alarm.facts):
+        return alarm
+    cuts = [event.when for event, _ in record.decompressions]
+    after = [cut for cut in cuts if all(fact.when.before(cut) for fact in alarm.facts)]
+    return replace(alarm, treated=after[0]) if after else alarm
 
 
 def _closed(alarm: Alarm, record: Record) -> Alarm:
@@ -124,13 +159,13 @@ def _unknown(record: Record) -> tuple[str, ...]:
     asked = {
         "baseline before the procedure": any(legs_tested(exam) for exam in before),
         "leg strength": any(legs_tested(exam) for exam in after),
-        "sensation": any(_sensation_tested(exam) for exam in after),
-        "bladder": any(
-            e.bladder and (e.bladder.voiding != "unknown" or e.bladder.pvr_ml is not None) for e in after
-        ),
+        "sensation": any(sensation_tested(exam) for exam in after),
+        "bladder": any(bladder_tested(exam) for exam in after),
         "sacral function": any(e.deep_anal_pressure != "NT" or e.saddle != "NT" for e in after),
     }
     found = [f"{name}: not examined" for name, known in asked.items() if not known]
+    if not asked["baseline before the procedure"]:
+        found[0] += ", so what is found counts as new"
     if after and legs_tested(after[-1]) and after[-1].legs == "unknown":
         tested = after[-1].grades
         gaps = [f"{side} {m}" for m in LEG_MUSCLES for side in ("right", "left") if (side, m) not in tested]
@@ -146,7 +181,3 @@ def _unanswered(record: Record, facts: tuple[Fact, ...]) -> tuple[str, ...]:
     if not kept or facts == facts_of(record):
         return ()
     return (f"taken back, but not by a surgeon or physician, so still counted: {', '.join(kept)}",)
-
-
-def _sensation_tested(exam: Examination) -> bool:
-    return bool(exam.sensation != "unknown" or exam.sensory_level or exam.touch or exam.pin)

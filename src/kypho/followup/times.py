@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from kypho.errors import RecordError
 
-__all__ = ["When", "duration", "parse_when", "parse_zone", "utc_now"]
+__all__ = ["When", "clock_time", "duration", "later", "parse_when", "parse_zone", "utc_now"]
 
 MONTH = re.compile(r"^(\d{4})-(\d{2})$")
 YEAR = re.compile(r"^\d{4}$")
@@ -54,13 +54,27 @@ class When(BaseModel):
         return self.end > self.start
 
     @property
+    def timed(self) -> bool:
+        """True if its end is a clock time; a day, month or year has no minutes."""
+        return not _is_date(self.written.rpartition("..")[2].strip())
+
+    @property
     def words(self) -> str:
-        """The time as it was written, for reading: "2024-02-01 12:00", "2024-02-01 to 2024-02-03"."""
-        return " to ".join(part.strip().replace("T", " ") for part in self.written.split(".."))
+        """The time for reading, without the zone: "2024-02-01 12:00", "2024-02-01 to 2024-02-03"."""
+        first, dots, last = (part.strip() for part in self.written.partition(".."))
+        begin = first if _is_date(first) else clock_time(self.start)
+        return f"{begin} to {last if _is_date(last) else clock_time(self.end)}" if dots else begin
+
+    def in_zone(self, zone: ZoneInfo) -> When:
+        """The same time on the clocks of this zone."""
+        start, end = self.start.astimezone(zone), self.end.astimezone(zone)
+        if (start.utcoffset(), end.utcoffset()) == (self.start.utcoffset(), self.end.utcoffset()):
+            return self
+        return self.model_copy(update={"start": start, "end": end})
 
     @property
     def days(self) -> tuple[date, date]:
-        """The first and the last calendar day touched, in the zone of the record."""
+        """The first and the last calendar day touched, on the clocks of its zone."""
         last = self.end - timedelta(microseconds=1) if self.vague else self.end
         return self.start.date(), last.date()
 
@@ -73,6 +87,20 @@ class When(BaseModel):
     def overlaps(self, other: When) -> bool:
         """True if neither is certainly before the other."""
         return not self.before(other) and not other.before(self)
+
+
+def _is_date(text: str) -> bool:
+    return any(form.match(text) for form in (DAY, MONTH, YEAR))
+
+
+def clock_time(moment: datetime) -> str:
+    """An instant for reading, without its zone."""
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def later(moment: datetime, hours: float) -> datetime:
+    """So many hours later, on the clock of the same zone, whatever the clock did in between."""
+    return (moment.astimezone(UTC) + timedelta(hours=hours)).astimezone(moment.tzinfo)
 
 
 def duration(low_h: float, high_h: float | None = None) -> str:

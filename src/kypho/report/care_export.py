@@ -19,6 +19,7 @@ from kypho.errors import MissingPartError, SettingsError
 from kypho.followup import Record, Status
 from kypho.followup.entry import BROKEN
 from kypho.report.care import lint
+from kypho.report.follow_text import action_words
 from kypho.report.follow_words import describe_event
 from kypho.report.timeline import TIER_COLOURS, png, timeline_figure, trends_figure
 
@@ -56,6 +57,7 @@ def case_html(record: Record, state: Status) -> str:
     return environment.from_string(template).render(
         record=record,
         state=state,
+        action_words=action_words,
         items=items,
         counts={s: sum(i.state == s for i in items) for s in ("traced", "not recorded", "contradictory")},
         events=[(event, describe_event(event)) for event in record.events],
@@ -81,7 +83,8 @@ def case_docx(record: Record, state: Status) -> bytes:
     paper.add_heading(f"Case report draft: {record.case}", level=0)
     synthetic = "SYNTHETIC case, no patient. " if record.enrolment.synthetic else ""
     paper.add_paragraph(
-        f"{synthetic}Draft from the record; numbers in brackets name its events. Research and education; "
+        f"{synthetic}Draft from the record; numbers in brackets name its events. Times in "
+        f"{record.zone.key}. Research and education; "
         f"not a medical device. kypho {__version__}."
     )
     numbers = {event.id: place for place, event in enumerate(record.events, start=1)}

@@ -7,9 +7,18 @@ import textwrap
 from typing import Any
 
 from kypho.followup import Alarm, Record, Slot, Status
+from kypho.followup.record import on_clocks
+from kypho.followup.times import clock_time, duration
 from kypho.report.follow_words import describe_event
 
-__all__ = ["status_json", "status_lines", "timeline_lines", "watch_lines"]
+__all__ = [
+    "action_words",
+    "answer_lines",
+    "status_json",
+    "status_lines",
+    "timeline_lines",
+    "watch_lines",
+]
 
 NOT_A_DEVICE = "Research and education; not a medical device. Rules are a proposal, unconfirmed."
 TIER_WORDS = {
@@ -26,10 +35,6 @@ REST_LINES = 2
 BECAUSE_LINES = 2
 LEAST_TEXT = 40
 UNIT = re.compile(r"(?<=\d) (?=(?:h|min|mL|days|months|years|%)(?!\w))")
-
-
-def _stamp(moment: Any) -> str:
-    return f"{moment:%Y-%m-%d %H:%M %z}"
 
 
 def _wrap(text: str, indent: int, hang: int = 4) -> list[str]:
@@ -51,9 +56,8 @@ def status_lines(state: Status, *, everything: bool = False) -> list[str]:
     whole, and the others by name.
     """
     mark = "  SYNTHETIC" if state.synthetic else ""
-    head = [
-        f"{state.case}{mark}  {TIER_WORDS[state.tier]}  at {_stamp(state.now)}  (rules {state.rules_version})"
-    ]
+    at = f"at {clock_time(state.now)} {state.zone.key}"
+    head = [f"{state.case}{mark}  {TIER_WORDS[state.tier]}  {at}  (rules {state.rules_version})"]
     if not state.watching:
         head.append("  not watched: no procedure is recorded")
     tail = [line for alarm in state.closed for line in _wrap(_closed(alarm), 2)] if everything else []
@@ -89,7 +93,6 @@ def _closed(alarm: Alarm) -> str:
 
 
 def _alarm(alarm: Alarm, state: Status, everything: bool) -> list[str]:
-    late = "act now" if alarm.act_by < state.now else f"by {_stamp(alarm.act_by)}"
     reasons = list(alarm.reasons)
     named = f" [{', '.join(alarm.events) or 'time'}]" if everything else ""
     while not everything and len(reasons) > 1 and len(_because(reasons, alarm, named)) > BECAUSE_LINES:
@@ -98,11 +101,26 @@ def _alarm(alarm: Alarm, state: Status, everything: bool) -> list[str]:
     lines = [
         *_wrap(title, 2),
         *_because(reasons, alarm, named),
-        *_wrap(f"do ({late}): {alarm.rule.action}", 6),
+        *_wrap(action_words(alarm, state), 6),
     ]
     if everything:
         lines += _wrap(f"clears: {alarm.rule.clears}. Source: {alarm.rule.source}, {alarm.rule.certainty}", 6)
     return lines
+
+
+def action_words(alarm: Alarm, state: Status) -> str:
+    """What to do and by when; of a cord that was decompressed since, what was due then."""
+    if alarm.treated is not None:
+        done = f"decompression recorded on {alarm.treated.words}; no decision yet"
+        return f"was due then: {alarm.rule.action} ({done})"
+    return f"do ({'act now' if alarm.act_by < state.now else _deadline(alarm)}): {alarm.rule.action}"
+
+
+def _deadline(alarm: Alarm) -> str:
+    """The time to act by; a date without a clock time has no minutes to count from."""
+    if alarm.since.timed:
+        return f"by {clock_time(alarm.act_by)}"
+    return f"within {duration(alarm.rule.within_h)} of {alarm.since.words}"
 
 
 def _because(reasons: list[str], alarm: Alarm, named: str) -> list[str]:
@@ -116,20 +134,21 @@ def _plan(state: Status) -> list[str]:
         last = state.overdue[-1]
         lines.append(
             f"overdue: {len(state.overdue)} examination{'s' if len(state.overdue) > 1 else ''}, the last "
-            f"{last.name} {last.why} ({_stamp(last.due)})"
+            f"{last.name} {last.why} ({last.due_words})"
         )
     if state.due:
         lines.append(f"due now: {state.due[-1].name} {state.due[-1].why}")
     if state.next:
-        lines.append(f"next examination: {state.next.name} {state.next.why}, {_stamp(state.next.due)}")
+        lines.append(f"next examination: {state.next.name} {state.next.why}, {state.next.due_words}")
     return lines
 
 
 def timeline_lines(record: Record, width: int) -> list[str]:
     """Every event by time with its id, wrapped to a width; what was replaced or taken back is marked."""
     standing = {event.id for event in record.events}
-    lines = []
-    for event in sorted(record.history, key=lambda e: (e.when.start, e.when.end, e.recorded, e.id)):
+    lines = [f"{record.case}  times in {record.zone.key}; x: replaced or taken back"]
+    history = [on_clocks(event, record.zone) for event in record.history]
+    for event in sorted(history, key=lambda e: (e.when.start, e.when.end, e.recorded, e.id)):
         mark = " " if event.id in standing else "x"
         points = f" corrects {event.corrects}" if event.corrects else ""
         start = f"{mark} {event.when.words:<24} {event.id} {event.kind:<12}"
@@ -147,8 +166,26 @@ def watch_lines(state: Status) -> list[str]:
         if slots:
             last: Slot = slots[-1]
             count = f" (and {len(slots) - 1} before it)" if len(slots) > 1 else ""
-            lines.append(f"{state.case}  {word}: {last.name} {last.why}, {_stamp(last.due)}{count}")
+            due = f"{last.due_words} {state.zone.key}"
+            lines.append(f"{state.case}  {word}: {last.name} {last.why}, {due}{count}")
     return lines
+
+
+def answer_lines(state: Status, *, every: bool) -> list[str]:
+    """The tier that a new event leaves a case at, and why: the gravest alarm or every one, a line each."""
+    shown = state.alarms if every else state.alarms[:1]
+    lines = [f"{state.case}: {TIER_WORDS[state.tier]}", *(f"  {_in_a_line(alarm)}" for alarm in shown)]
+    if left := [f"{alarm.rule.id} {alarm.rule.tier}" for alarm in state.alarms[len(shown) :]]:
+        lines.append(f"  and {len(left)} more: {', '.join(left)} (kypho follow status {state.case})")
+    if every and state.closed:
+        lines.append(f"  closed by a decision: {', '.join(alarm.rule.id for alarm in state.closed)}")
+    return lines
+
+
+def _in_a_line(alarm: Alarm) -> str:
+    first, *others = alarm.reasons
+    more = f"; and {len(others)} more" if others else ""
+    return f"{TIER_WORDS[alarm.rule.tier]} {alarm.rule.id}: {alarm.rule.what}, because {first}{more}"
 
 
 def status_json(state: Status) -> dict[str, Any]:
@@ -157,6 +194,7 @@ def status_json(state: Status) -> dict[str, Any]:
         "schema": "kypho.followup-status/1",
         "case": state.case,
         "now": state.now.isoformat(),
+        "zone": state.zone.key,
         "synthetic": state.synthetic,
         "watching": state.watching,
         "tier": state.tier,
@@ -194,7 +232,8 @@ def _alarm_json(alarm: Alarm) -> dict[str, Any]:
         "act_by": alarm.act_by.isoformat(),
         "action": alarm.rule.action,
         "clears": alarm.rule.clears,
-        "because": [fact.text for fact in alarm.facts],
+        "because": [fact.words for fact in alarm.facts],
+        "decompressed": None if alarm.treated is None else alarm.treated.words,
         "events": list(alarm.events),
         "source": alarm.rule.source,
         "certainty": alarm.rule.certainty,

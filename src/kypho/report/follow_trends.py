@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from kypho.followup import Record, When
 from kypho.followup.events import Examination, Lab, Symptom
 from kypho.followup.labs import analyte_words, analytes, convert
 from kypho.followup.segments import DERMATOMES, LEG_MUSCLES, segment_index
 
-__all__ = ["TRENDS", "Point"]
+__all__ = ["TRENDS", "Point", "Trend"]
 
 Point = tuple[When, float]
 Series = dict[str, list[Point]]
 IN_WORDS = {"normal": 5.0, "immobile": 0.0}
+VOIDING = ("normal", "difficult", "retention", "incontinent")
+REPORTED = {
+    "urinary_difficulty": "difficult",
+    "urinary_retention": "retention",
+    "incontinence": "incontinent",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trend:
+    """One panel.
+
+    Attributes:
+        label: of its axis.
+        limits: of its axis; None where the points set them.
+        series: what makes its points.
+        words: the words that stand for 0, 1, 2, ... on the axis; empty where it counts.
+    """
+
+    title: str
+    label: str
+    series: Callable[[Record], Series]
+    limits: tuple[float, float] | None = None
+    words: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> str:
+        """What a panel without points says; what was found in words stands in the list of events."""
+        return "not recorded" if self.words else "no number recorded"
 
 
 def _strength(record: Record) -> Series:
@@ -62,7 +92,21 @@ def _pain(record: Record) -> Series:
     return found
 
 
-def _bladder(record: Record) -> Series:
+def _voiding(record: Record) -> Series:
+    """How urine was passed, as it was found and as it was reported."""
+    found: Series = {}
+    for event, exam in record.examinations:
+        if exam.bladder is not None and exam.bladder.voiding != "unknown":
+            point = (event.when, float(VOIDING.index(exam.bladder.voiding)))
+            found.setdefault("examined", []).append(point)
+    for event, symptom in record.of(Symptom):
+        if symptom.symptom in REPORTED and symptom.trend not in ("better", "resolved"):
+            point = (event.when, float(VOIDING.index(REPORTED[symptom.symptom])))
+            found.setdefault("reported", []).append(point)
+    return found
+
+
+def _residual(record: Record) -> Series:
     points = [
         (event.when, exam.bladder.pvr_ml)
         for event, exam in record.examinations
@@ -83,11 +127,11 @@ def _labs(record: Record) -> Series:
     return found
 
 
-TRENDS: tuple[tuple[str, str, tuple[float, float] | None, Callable[[Record], Series]], ...] = (
-    ("Strength of the legs", "MRC grade", (-0.3, 5.3), _strength),
-    ("Sensation lost", "dermatomes", None, _sensation),
-    ("Pain", "score, 0 to 10", (-0.5, 10.5), _pain),
-    ("Bladder", "mL", None, _bladder),
-    ("Laboratory", "times upper limit", None, _labs),
+TRENDS = (
+    Trend(title="Strength of the legs", label="MRC grade", series=_strength, limits=(-0.3, 5.3)),
+    Trend(title="Sensation lost", label="dermatomes", series=_sensation),
+    Trend(title="Pain", label="score, 0 to 10", series=_pain, limits=(-0.5, 10.5)),
+    Trend(title="Bladder: voiding", label="", series=_voiding, limits=(-0.5, 3.5), words=VOIDING),
+    Trend(title="Bladder: residual", label="mL", series=_residual),
+    Trend(title="Laboratory", label="times upper limit", series=_labs),
 )
-"""Title, label of the axis, its limits, and what makes the series."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,7 @@ from kypho.followup import Event, Record, Status
 from kypho.followup.events import Lab, Symptom
 from kypho.followup.facts_labs import describe
 from kypho.followup.labs import flag
-from kypho.report.follow_trends import TRENDS, Point
+from kypho.report.follow_trends import TRENDS, Point, Trend
 from kypho.report.follow_words import describe_event
 
 __all__ = ["TIER_COLOURS", "Row", "png", "save_timeline", "timeline_figure", "trends_figure"]
@@ -73,7 +72,7 @@ def timeline_figure(record: Record, state: Status) -> Figure:
     axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8, linespacing=1.05)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(begin, end)  # type: ignore[arg-type]  # matplotlib takes dates
-    _dates(axes, ZoneInfo(record.enrolment.zone))
+    _dates(axes, record.zone)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     kind = "SYNTHETIC case" if record.enrolment.synthetic else "case"
@@ -82,7 +81,8 @@ def timeline_figure(record: Record, state: Status) -> Figure:
         "\n".join(
             [
                 *words,
-                "Faint bars: the record gives no exact time. Research and education; not a medical device.",
+                f"Times in {record.zone.key}. Faint bars: the record gives no exact time. "
+                "Research and education; not a medical device.",
             ]
         ),
         fontsize=8,
@@ -179,42 +179,37 @@ def _dates(axes: Axes, zone: ZoneInfo) -> None:
 
 def trends_figure(record: Record) -> Figure:
     """Strength, sensation, pain, bladder and laboratory over time; a panel without data says so."""
-    figure = Figure(figsize=(9, 10), layout="constrained")
+    figure = Figure(figsize=(9, 2 * len(TRENDS)), layout="constrained")
     panels = figure.subplots(len(TRENDS), 1, sharex=True)
-    for axes, (title, label, limits, points_of) in zip(panels, TRENDS, strict=True):
-        _panel(axes, title, label, limits, points_of, record)
+    for axes, trend in zip(panels, TRENDS, strict=True):
+        _panel(axes, trend, record)
     start = record.index_procedure
     for axes in panels:
         if start is not None:
             axes.axvline(mdates.date2num(start.when.end), color="black", linewidth=0.8, linestyle=":")
-    _dates(panels[-1], ZoneInfo(record.enrolment.zone))
+    _dates(panels[-1], record.zone)
     kind = "SYNTHETIC case" if record.enrolment.synthetic else "case"
     figure.suptitle(f"Trends of {kind} {record.case}; dotted: the procedure", fontsize=11, x=0.01, ha="left")
     figure.supxlabel(
-        "Bars: the record gives no exact time. Research and education; not a medical device.", fontsize=7.5
+        f"Times in {record.zone.key}. Bars: the record gives no exact time. "
+        "Research and education; not a medical device.",
+        fontsize=7.5,
     )
     return figure
 
 
-def _panel(
-    axes: Axes,
-    title: str,
-    label: str,
-    limits: tuple[float, float] | None,
-    points_of: Callable[[Record], dict[str, list[Point]]],
-    record: Record,
-) -> None:
-    series = points_of(record)
-    axes.set_title(title, loc="left", fontsize=9)
-    axes.set_ylabel(label, fontsize=8)
+def _panel(axes: Axes, trend: Trend, record: Record) -> None:
+    series = trend.series(record)
+    axes.set_title(trend.title, loc="left", fontsize=9)
+    axes.set_ylabel(trend.label, fontsize=8)
     axes.tick_params(labelsize=8)
     axes.grid(color="#eeeeee")
-    if limits:
-        axes.set_ylim(*limits)
+    if trend.limits:
+        axes.set_ylim(*trend.limits)
+    if trend.words:
+        axes.set_yticks(range(len(trend.words)), trend.words)
     if not series:
-        axes.text(
-            0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", va="center", color="#888888"
-        )
+        axes.text(0.5, 0.5, trend.empty, transform=axes.transAxes, ha="center", va="center", color="#888888")
         axes.set_yticks([])
         return
     for name, points in series.items():

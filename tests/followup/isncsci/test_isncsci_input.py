@@ -128,10 +128,15 @@ def test_one_examination_in_one_out_an_array_in_an_array_out(tmp_path):
 
 
 def test_the_bedside_option_fills_gaps_and_says_what_remains():
-    out = run("--bedside", "-", stdin='{"right": {"motor": {"L2": "3"}}}')
-    assert out.exit_code == 0
-    assert json.loads(out.stdout)["injury_complete"] == "C,I"
-    assert out.stderr.strip() == "cannot classify: 4 possible AIS grades (A, B, C, D)"
+    """A clinician reads one sentence; a program asks for JSON."""
+    legs = '{"right": {"motor": {"L2": "3"}}}'
+    said = (
+        "Cannot classify: 4 possible AIS grades (A, B, C, D); neurological level not settled, from C1 to L2."
+    )
+    assert run("--bedside", "-", stdin=legs).stdout.splitlines() == [said]
+    assert json.loads(run("--bedside", "--json", "-", stdin=legs).stdout)["injury_complete"] == "C,I"
+    several = run("--bedside", "-", stdin=f"[{legs}, {json.dumps(injured('T7'))}]").stdout.splitlines()
+    assert several == [f"[0] {said}", "[1] AIS A; neurological level T7."]
 
 
 def test_a_byte_order_mark_is_no_obstacle():

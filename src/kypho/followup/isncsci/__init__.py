@@ -6,7 +6,7 @@ bedside examination, of which most is not tested. Conventions and their sources:
 Research and education; not a medical device.
 """
 
-from kypho.followup.isncsci.bedside import from_partial, verdict
+from kypho.followup.isncsci.bedside import from_partial, sentence, verdict
 from kypho.followup.isncsci.classification import Classification, SideClassification, classify
 from kypho.followup.isncsci.examination import Examination, ExaminationSide
 
@@ -17,5 +17,6 @@ __all__ = [
     "SideClassification",
     "classify",
     "from_partial",
+    "sentence",
     "verdict",
 ]

@@ -14,7 +14,7 @@ from kypho.followup.isncsci.classification import Classification
 from kypho.followup.isncsci.examination import Examination
 from kypho.followup.isncsci.values import DERMATOMES, MYOTOMES
 
-__all__ = ["from_partial", "verdict"]
+__all__ = ["from_partial", "sentence", "verdict"]
 
 NOT_TESTED = "NT"
 _COLUMNS = {"motor": MYOTOMES, "light_touch": DERMATOMES, "pin_prick": DERMATOMES}
@@ -54,8 +54,16 @@ def _filled_column(tested: Mapping[str, Any], segments: Sequence[str]) -> dict[s
     return {**dict.fromkeys(segments, NOT_TESTED), **tested}
 
 
+def sentence(result: Classification) -> str:
+    """The AIS grade and the neurological level, or what remains possible of both, for reading."""
+    levels = [level.replace("INT", "intact") for level in result.neurological_level.split(",")]
+    between = f"not settled, from {levels[0]} to {levels[-1]}" if len(levels) > 1 else levels[0]
+    text = f"{verdict(result)}; neurological level {between}."
+    return text[0].upper() + text[1:]
+
+
 def verdict(result: Classification) -> str:
-    """One sentence: the AIS grade, or how many remain possible."""
+    """In a few words: the AIS grade, or how many remain possible."""
     grades = result.possible_grades
     if len(grades) == 1:
         return f"AIS {grades[0]}"
