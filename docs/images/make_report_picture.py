@@ -45,24 +45,26 @@ def caption(plan: dict) -> str:
 
 
 def compose(case: Path) -> None:
-    """The caption, then one row of sections and rule, then a row of simulated views for each needle."""
+    """The caption; below it sections and rule in one column, the simulated views of each needle in another."""
     plan = json.loads((case / "plan.json").read_text(encoding="utf-8"))
-    rows = [["sections", "rule"], *([path.stem] for path in sorted((case / "figures").glob("steps_*.png")))]
-    images = [[plt.imread(case / "figures" / f"{name}.png") for name in row] for row in rows]
-    heights = [WIDTH / sum(i.shape[1] / i.shape[0] for i in row) for row in images]
-    total = CAPTION + sum(heights)
+    columns = [["sections", "rule"], [path.stem for path in sorted((case / "figures").glob("steps_*.png"))]]
+    images = [[plt.imread(case / "figures" / f"{name}.png") for name in column] for column in columns]
+    # Columns of one height: the steeper its images, the narrower a column.
+    steepness = [sum(i.shape[0] / i.shape[1] for i in column) for column in images]
+    height = WIDTH / sum(1 / s for s in steepness)
+    total = CAPTION + height
     figure = plt.figure(figsize=(WIDTH / DPI, total / DPI), dpi=DPI)
     figure.text(0.5, 1 - CAPTION / 2 / total, caption(plan), ha="center", va="center", fontsize=12)
-    top = total - CAPTION
-    for row, height in zip(images, heights, strict=True):
-        top -= height
-        left = 0.0
-        for image in row:
-            width = height * image.shape[1] / image.shape[0]
-            axes = figure.add_axes((left / WIDTH, top / total, width / WIDTH, height / total))
+    left = 0.0
+    for column, steep in zip(images, steepness, strict=True):
+        top, width = height, height / steep
+        for image in column:
+            tall = width * image.shape[0] / image.shape[1]
+            top -= tall
+            axes = figure.add_axes((left / WIDTH, top / total, width / WIDTH, tall / total))
             axes.imshow(image, interpolation="antialiased", aspect="auto")
             axes.axis("off")
-            left += width
+        left += width
     figure.savefig(OUT, dpi=DPI, pil_kwargs={"optimize": True})
     print(OUT.name)
 

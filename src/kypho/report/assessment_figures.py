@@ -1,10 +1,11 @@
-"""Pictures of an assessment: the body in two planes, and its cortex unfolded and in space."""
+"""Pictures of an assessment: the body in two planes, and its cortex unfolded."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kypho.anatomy import Vertebra
 from kypho.fracture import Assessment
@@ -13,6 +14,7 @@ from kypho.fracture.walls import Wall
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 __all__ = ["body_figure", "cortex_figure"]
 
@@ -89,71 +91,49 @@ def _against(loss: float | None) -> str:
 
 
 def cortex_figure(result: Assessment) -> Figure:
-    """The four walls unfolded, and the same in space: dense cortex dark, openings red."""
+    """The four walls unfolded to one scale, dense cortex dark, openings red; how deep the posterior is."""
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
     colours = LinearSegmentedColormap.from_list("cortex", ["#c1121f", "#f4a261", "#e9ecef", "#1d3557"])
-    figure = Figure(figsize=(9.0, 6.4), layout="constrained")
-    grid = figure.add_gridspec(2, 4, width_ratios=[1, 1.3, 1, 1.3], height_ratios=[1, 1.7])
-    image = None
-    for n, name in enumerate(WALL_ORDER):
-        axes = figure.add_subplot(grid[0, n])
-        image = _unfolded(axes, result.walls[name], colours)
-        axes.set_title(TITLES[name], fontsize=9)
-    space = figure.add_subplot(grid[1, :3], projection="3d")
-    _in_space(space, result, colours)
-    thick = figure.add_subplot(grid[1, 3])
+    figure = Figure(figsize=(9.0, 5.4), layout="constrained")
+    *maps, deep, empty = figure.subplots(2, 3, sharex=True, sharey=True).ravel()
+    empty.set_axis_off()
+    for axes, name in zip(maps, WALL_ORDER, strict=True):
+        wall = result.walls[name]
+        density = _map(axes, wall, wall.left_of_density, TITLES[name], cmap=colours, vmin=0, vmax=1.3)
     wall = result.walls["posterior"]
-    extent = (wall.across_mm[0], wall.across_mm[-1], wall.up_mm[0], wall.up_mm[-1])
-    shown = thick.imshow(wall.thickness_mm, origin="lower", extent=extent, cmap="cividis", vmin=0, vmax=4)
-    _frame(thick, wall)
-    thick.set_title("extent of dense bone", fontsize=8)
-    depth = figure.colorbar(shown, ax=thick, shrink=0.8)
-    depth.set_label("mm, upper bound", fontsize=8)
-    depth.ax.tick_params(labelsize=7)
-    if image is not None:
-        # The layout knows nothing of the z axis's label, which stands between bar and cube.
-        bar = figure.colorbar(image, ax=space, shrink=0.7, location="left", pad=0.1)
-        bar.set_label("density left (1: the wall's median,\n0: soft tissue)", fontsize=8)
+    title = "depth of dense bone behind the\nposterior wall's surface, at most"
+    depth = _map(deep, wall, wall.thickness_mm, title, cmap="cividis", vmin=0, vmax=4)
+    limits = [_seen_mm(result.walls[name]) for name in WALL_ORDER]
+    deep.set_xlim(min(low[0] for low, _ in limits) - 2, max(high[0] for _, high in limits) + 2)
+    deep.set_ylim(min(low[1] for low, _ in limits) - 2, max(high[1] for _, high in limits) + 2)
+    bars = (
+        (density, 0.25, "density left (1: the wall's median,\n0: soft tissue)"),
+        (depth, 0.7, "depth, mm"),
+    )
+    for image, place, label in bars:
+        bar = figure.colorbar(
+            image, cax=empty.inset_axes((0.05, 1 - place - 0.05, 0.9, 0.1)), orientation="horizontal"
+        )
+        bar.set_label(label, fontsize=8)
         bar.ax.tick_params(labelsize=7)
     return figure
 
 
-def _unfolded(axes: Axes, wall: Wall, colours):  # type: ignore[no-untyped-def]
+def _map(axes: Axes, wall: Wall, values: NDArray[np.float64], title: str, **look: Any) -> AxesImage:
+    """One wall unfolded, mm across and up."""
     extent = (wall.across_mm[0], wall.across_mm[-1], wall.up_mm[0], wall.up_mm[-1])
-    image = axes.imshow(
-        wall.left_of_density, origin="lower", extent=extent, cmap=colours, vmin=0, vmax=1.3, aspect="equal"
-    )
-    _frame(axes, wall)
+    image = axes.imshow(values, origin="lower", extent=extent, aspect="equal", **look)
+    along = "back" if wall.name in ("left", "right") else "patient's left"
+    axes.set_title(title, fontsize=9)
+    axes.set_xlabel(f"mm towards the {along}", fontsize=8)
+    axes.tick_params(labelsize=7, labelbottom=True)
     return image
 
 
-def _frame(axes: Axes, wall: Wall) -> None:
-    rows, columns = wall.seen.any(axis=1), wall.seen.any(axis=0)
-    if rows.any():
-        axes.set_xlim(wall.across_mm[columns].min() - 2, wall.across_mm[columns].max() + 2)
-        axes.set_ylim(wall.up_mm[rows].min() - 2, wall.up_mm[rows].max() + 2)
-    axes.tick_params(labelsize=7)
-    along = "back" if wall.name in ("left", "right") else "patient's left"
-    axes.set_xlabel(f"mm towards the {along}", fontsize=7)
-
-
-def _in_space(axes, result: Assessment, colours) -> None:  # type: ignore[no-untyped-def]
-    """Every seen ray of the four walls as a coloured point."""
-    for name in WALL_ORDER:
-        wall = result.walls[name]
-        up, across = np.meshgrid(wall.up_mm, wall.across_mm, indexing="ij")
-        seen = wall.seen & np.isfinite(wall.position_mm)
-        sign = -1.0 if name in ("anterior", "right") else 1.0
-        out = sign * wall.position_mm[seen]
-        x, y = (out, across[seen]) if name in ("left", "right") else (across[seen], out)
-        share = wall.left_of_density[seen]
-        axes.scatter(x, y, up[seen], c=share, cmap=colours, vmin=0, vmax=1.3, s=5, linewidths=0)
-    axes.set_xlabel("left", fontsize=7)
-    axes.set_ylabel("posterior", fontsize=7)
-    axes.set_zlabel("superior", fontsize=7)
-    axes.tick_params(labelsize=7)
-    axes.set_box_aspect((1.4, 1.2, 1.0), zoom=1.15)
-    axes.view_init(elev=18, azim=55)
-    axes.set_title("in space, seen from behind and the left", fontsize=8)
+def _seen_mm(wall: Wall) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper corner (across, up) of what was seen of a wall."""
+    up, across = np.nonzero(wall.seen)
+    corners = np.column_stack([wall.across_mm[across], wall.up_mm[up]])
+    return corners.min(axis=0), corners.max(axis=0)

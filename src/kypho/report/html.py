@@ -21,6 +21,9 @@ __all__ = ["embed", "own_and_others", "render_page", "save_figure"]
 
 DPI = 110  # numerics: sharp on a screen and in print, small enough for one file
 
+PSI_PER_KPA = 0.1450377  # numerics: a definition; inflators are marked in psi
+BAR_PER_KPA = 0.01  # numerics: a definition
+
 
 @cache
 def _environment() -> Environment:
@@ -32,6 +35,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["mm"] = _mm
+    environment.filters["psi"] = lambda kpa: kpa * PSI_PER_KPA
+    environment.filters["bar"] = lambda kpa: kpa * BAR_PER_KPA
     environment.filters["percent"] = lambda p: f"{100 * p:.1f}"
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["amount"] = _amount

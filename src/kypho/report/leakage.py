@@ -10,7 +10,7 @@ import numpy as np
 from kypho.case.leakage.document import LeakageDocument, SliceEntry
 from kypho.case.leakage.run import LeakageResult
 from kypho.evidence import record
-from kypho.leakage import METAL
+from kypho.leakage import METAL, ROUTES
 from kypho.report.html import embed, render_page, save_figure
 from kypho.report.mri import mri_figure
 
@@ -23,12 +23,22 @@ __all__ = ["render_leakage"]
 SHOWN = 6  # numerics: slices in the figure; the table holds all
 EDGE_MM = 3.0  # numerics: of a letter from the edge of its picture
 HALF_MM = 32.0  # numerics: half width of a drawn slice
-WINDOW_HU = (-150.0, 1800.0)  # numerics: from fat to beyond cortex, so that streaks stay visible
+WINDOW_HU = (-250.0, 1000.0)  # numerics: a bone window; cement, far above it, has its colour
 PART_COLOURS = ("#ff5a3c", "#ffb428", "#faf050", "#78dcff", "#dc78ff", "#78ff96")
 CANAL_COLOUR = "#35c6ff"
 INSIDE_COLOUR = "#3fe07a"
 METAL_COLOUR = "#9aa8ff"
 REHEARSED_COLOUR = "#d78cff"
+TINT = 0.55  # numerics: opacity of a colour over what it marks
+ROUTE_WORDS = {
+    "basivertebral": "along the basivertebral vein",
+    "segmental": "along a segmental vein",
+    "cortical_canal": "through the posterior cortex into the canal",
+    "needle_track": "along the needle's track",
+    "systemic": "carried away in veins",
+    "indeterminate": "too small a speck to tell",
+}
+"""Routes whose name says too little by itself."""
 
 
 def render_leakage(result: LeakageResult, document: LeakageDocument, folder: Path) -> None:
@@ -47,6 +57,7 @@ def render_leakage(result: LeakageResult, document: LeakageDocument, folder: Pat
         folder / "leakage.html",
         leak=document,
         figures={name: embed(path) for name, path in files.items()},
+        routes={route: ROUTE_WORDS.get(route, route) for route in ROUTES},
         actions=[(action, record(action.evidence)) for action in document.actions],
         evidence=[record(k) for k in document.unconfirmed if not k.startswith("action.")],
         dura=record("leak.dura_gap_mm"),
@@ -95,25 +106,37 @@ def _draw_slice(axis: Axes, result: LeakageResult, index: int) -> None:
     view = (slice(None, None, flip[0]), slice(None, None, flip[1]))
     axis.imshow(scene.ct.array[k][view], cmap="gray", vmin=WINDOW_HU[0], vmax=WINDOW_HU[1], extent=extent)
     numbers = result.leakage.numbers[k][view]
-    outlines = [
-        (scene.canal[k][view], CANAL_COLOUR),
-        (numbers == 1, INSIDE_COLOUR),
-        (numbers == METAL, METAL_COLOUR),
-    ]
-    outlines += [
+    _mark(axis, scene.canal[k][view], CANAL_COLOUR, extent, tint=0.0)
+    masks = [(numbers == 1, INSIDE_COLOUR), (numbers == METAL, METAL_COLOUR)]
+    masks += [
         (numbers == part.map_number, PART_COLOURS[(part.id - 1) % len(PART_COLOURS)])
         for part in result.leakage.parts
     ]
-    for mask, colour in outlines:
-        if mask.any():
-            axis.contour(
-                mask.astype(float), [0.5], colors=[colour], linewidths=1.1, extent=extent, origin="upper"
-            )
+    for mask, colour in masks:
+        _mark(axis, mask, colour, extent)
     x, y, _ = scene.vertebra.frame.to_world(np.array([0.0, 8.0, 0.0]))
     axis.set_xlim(x - HALF_MM, x + HALF_MM)
     axis.set_ylim(y + HALF_MM, y - HALF_MM)
     axis.text(x - HALF_MM + 1, y, "R", color="white", va="center", fontsize=9)
     axis.text(x + HALF_MM - 3.5, y, "L", color="white", va="center", fontsize=9)
+
+
+def _mark(
+    axis: Axes,
+    mask: np.ndarray,
+    colour: str,
+    extent: tuple[float, float, float, float],
+    *,
+    style: str = "solid",
+    tint: float = TINT,
+) -> None:
+    """Outline a mask in a colour and tint what it holds."""
+    if not mask.any():
+        return
+    where = {"extent": extent, "origin": "upper", "colors": [colour]}
+    axis.contour(mask.astype(float), [0.5], linewidths=1.2, linestyles=style, **where)
+    if tint:
+        axis.contourf(mask.astype(float), [0.5, 1.5], alpha=tint, **where)
 
 
 def _extent(scene) -> tuple[tuple[float, float, float, float], tuple[int, int]]:  # type: ignore[no-untyped-def]
@@ -174,18 +197,10 @@ def _projections(
         side = sorted(float(e[world]) for e in ends)
         height = sorted(float(e[2]) for e in ends)
         extent = (side[0], side[1], height[0], height[1])
-        axis.imshow(image[::-up, ::step], cmap="gray", vmin=0, vmax=2500, extent=extent, aspect="equal")
+        axis.imshow(image[::-up, ::step], cmap="gray", vmin=0, vmax=1500, extent=extent, aspect="equal")
         for mask, colour, style in layers:
             flat = np.asarray(mask.any(axis=over))[::-up, ::step]
-            if flat.any():
-                axis.contour(
-                    *(flat.astype(float), [0.5]),
-                    colors=[colour],
-                    linewidths=1.2,
-                    linestyles=style,
-                    extent=extent,
-                    origin="upper",
-                )
+            _mark(axis, flat, colour, extent, style=style, tint=TINT if style == "solid" else 0.0)
         axis.plot(points_lps_mm[:, world], points_lps_mm[:, 2], "x", color=REHEARSED_COLOUR, ms=7, mew=2)
         middle = scene.vertebra.frame.origin_mm
         axis.set_ylim(middle[2] + low[2] - 18, middle[2] + high[2] + 18)

@@ -14,6 +14,7 @@ from kypho.fluoroscopy import (
     Look,
     Overlay,
     Projector,
+    angles_text,
     draw_view,
     en_face,
     needle_shadow,
@@ -22,6 +23,7 @@ from kypho.fluoroscopy import (
     true_lateral,
 )
 from kypho.planning import Approach, Needle
+from kypho.planning.routes import walls_of
 from kypho.planning.walls import WALLS
 from kypho.space import sample_at, unit
 
@@ -39,6 +41,7 @@ NEEDLE = "#D55E00"
 ROUNDING_MM = 2e-3  # numerics: a margin this close to its limit keeps it, as the planner counts
 SECTION_MM = 0.4  # numerics: pixel of a drawn section, finer than the CT
 WINDOW_HU = (-150, 850)  # numerics: a bone window for display
+FIELD_MM = 90.0  # numerics: collimation of the drawn views, about four thoracic vertebrae
 APART_MM = 2.0  # numerics: steps closer than this look the same on a view
 
 
@@ -108,31 +111,35 @@ def _draw_shaft(ax: Axes, needle: Needle, middle: NDArray, right: NDArray, up: N
 
 
 def steps_figure(result: PlanResult, needle: Needle, acceptable: bool) -> Figure:
-    """AP and lateral view at each step, and the view down the needle."""
+    """AP and lateral view at each step, and the view down the needle below them."""
     projector = Projector(result.ct.volume)
     frame = result.vertebra.frame
     steps = _steps(needle)
-    figure = Figure(figsize=(10.0, 4.8), layout="constrained")
-    axes = figure.subplots(2, len(steps) + 1)
-    for row, (name, carm) in enumerate((("True AP", true_ap(frame)), ("True lateral", true_lateral(frame)))):
+    figure = Figure(figsize=(10.0, 8.6), layout="constrained")
+    axes = figure.subplots(3, len(steps))
+    ap, lateral = true_ap(frame, field_mm=FIELD_MM), true_lateral(frame, field_mm=FIELD_MM)
+    for row, (view, carm) in enumerate((("True AP", ap), ("True lateral", lateral))):
         patient = projector.trace(carm)
         look = Look.of(patient)
-        for ax, (step, depth) in zip(axes[row], steps.items(), strict=False):
+        for ax, (step, depth) in zip(axes[row], steps.items(), strict=True):
             tip = needle.entry_mm + depth * needle.direction
             film = to_film(patient + _shaft(carm, needle, tip), look)
-            lines = (step, f"{depth:.0f} mm past bone")
-            _draw(ax, film, carm, result.vertebra, needle, tip, name, lines)
-    carm = en_face(frame, needle.entry_mm, needle.tip_mm)
+            _draw(ax, film, carm, _overlays(result.vertebra, needle, tip, view))
+            ax.set_title(f"{step}, {depth:.0f} mm", fontsize=9)
+        axes[row, 0].set_ylabel(f"{view}\n{angles_text(*carm.angles_deg)}", fontsize=9)
+    carm = en_face(frame, needle.entry_mm, needle.tip_mm, field_mm=FIELD_MM)
     patient = projector.trace(carm)
-    for ax, with_needle in ((axes[0, -1], False), (axes[1, -1], True)):
-        shadow = _shaft(carm, needle, needle.tip_mm) if with_needle else 0.0
+    for ax, name in zip(axes[2], ("entry", "needle in place"), strict=False):
+        shadow = 0.0 if name == "entry" else _shaft(carm, needle, needle.tip_mm)
         film = to_film(patient + shadow, Look.of(patient))
-        caption = "needle in place" if with_needle else "entry"
-        _draw(ax, film, carm, result.vertebra, needle, needle.tip_mm, "Down the needle", (caption,))
-    title = f"{result.vertebra.level}, {needle.task.side} needle, {needle.device.name}"
+        _draw(ax, film, carm, _overlays(result.vertebra, needle, needle.tip_mm, "Down the needle")[:1])
+        ax.set_title(name, fontsize=9)
+    axes[2, 0].set_ylabel(f"Down the needle\n{angles_text(*carm.angles_deg)}", fontsize=9)
+    for ax in axes[2, 2:]:
+        ax.set_axis_off()
+    title = f"{result.vertebra.level}, {needle.task.side} needle, {needle.device.name}; simulated from CT"
     figure.suptitle(title if acceptable else f"{title}: NOT ACCEPTABLE, nearest miss", fontsize=11)
-    handles, labels = axes[1, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    axes[2, 2].legend(*axes[1, 0].get_legend_handles_labels(), loc="upper left", frameon=False, fontsize=10)
     return figure
 
 
@@ -155,16 +162,8 @@ def _shaft(carm: CArm, needle: Needle, tip: NDArray) -> NDArray[np.float32]:
     return needle_shadow(carm, outer, tip, needle.device.radius_mm)
 
 
-def _draw(
-    ax: Axes,
-    film: NDArray,
-    carm: CArm,
-    vertebra: Vertebra,
-    needle: Needle,
-    tip: NDArray,
-    title: str,
-    lines: tuple[str, ...],
-) -> None:
+def _overlays(vertebra: Vertebra, needle: Needle, tip: NDArray, view: str) -> list[Overlay]:
+    """Ring of the pedicle and needle, from the side the posterior wall too."""
     overlays = [
         Overlay(
             kind="pedicle_ring",
@@ -174,16 +173,18 @@ def _draw(
         ),
         Overlay(kind="needle", points_lps=np.array([needle.entry_mm, tip]), label="needle in bone", tip=True),
     ]
-    if title == "True lateral":
+    if view == "True lateral":
         heights = np.linspace(vertebra.inferior.height_mm, vertebra.superior.height_mm, 25)
         line = np.column_stack([np.zeros_like(heights), vertebra.wall.y_mm(heights), heights])
         overlays.append(
             Overlay(kind="posterior_wall", points_lps=vertebra.frame.to_world(line), label="posterior wall")
         )
-    if title == "Down the needle":
-        overlays = overlays[:1]
-    shown = {"needle", "pedicle_ring", "posterior_wall", "caption", "letters", "scale"}
-    draw_view(ax, film, carm, overlays, title=title, lines=lines, show=shown)
+    return overlays
+
+
+def _draw(ax: Axes, film: NDArray, carm: CArm, overlays: list[Overlay]) -> None:
+    shown = {"needle", "pedicle_ring", "posterior_wall", "letters", "scale"}
+    draw_view(ax, film, carm, overlays, show=shown)
 
 
 def rule_figure(result: PlanResult, approach: Approach) -> Figure:
@@ -213,13 +214,18 @@ def _rule(ax: Axes, needle: Needle) -> None:
 
 
 def _margins(ax: Axes, needle: Needle, result: PlanResult) -> None:
-    names = [n for n in (*WALLS, "organ", "bone") if n in needle.margins_mm]
+    # A needle beside the pedicle enters through the lateral wall, which is no limit then.
+    limited = (*walls_of(needle.task.route), "anterior")
+    names = [n for n in (*WALLS, "organ", "bone") if n in needle.margins_mm and n in limited]
     values = [needle.margins_mm[n] for n in names]
     limits = [getattr(result.settings.limits, f"{n}_mm") for n in names]
     place = np.arange(len(names))[::-1]
     kept = np.asarray(values) >= np.asarray(limits) - ROUNDING_MM
-    bars = ax.barh(place, values, color=np.where(kept, "#56B4E9", "#a4161a").tolist())
-    ax.bar_label(bars, [f"{value:.1f}" for value in values], padding=3, fontsize=8)
+    ax.barh(place, values, color=np.where(kept, "#56B4E9", "#a4161a").tolist())
+    # A number stands beyond both bar and limit, so that neither covers it.
+    for at, number, limit in zip(place, values, limits, strict=True):
+        beyond = (max(number, limit, 0.0), at)
+        ax.annotate(f"{number:.1f}", beyond, (5, 0), textcoords="offset points", va="center", fontsize=8)
     ax.margins(x=0.12)  # room for the numbers
     ax.plot(limits, place, "|", color="black", markersize=12, markeredgewidth=2, label="limit")
     ax.axvline(0, color="black", linewidth=0.8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,9 +16,9 @@ from kypho.cement.ensemble import CANAL_ROUTES
 from kypho.evidence import value
 from kypho.fluoroscopy import Projector
 from kypho.report.html import embed, own_and_others, render_page, save_figure
-from kypho.report.rehearsal_film import COLOURS, FILLING, Studio, film_of
+from kypho.report.rehearsal_film import CANAL, COLOURS, FILLING, Studio, colour_legend, film_of
 
-__all__ = ["render_rehearsal"]
+__all__ = ["render_rehearsal", "standing"]
 
 DASHES = ("--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 NERVES = ("dura", "cord", "root_left", "root_right")
@@ -40,6 +40,7 @@ def render_rehearsal(result: RehearsedCase, document: RehearsalDocument, folder:
         "rehearsal.html",
         folder / "rehearsal.html",
         doc=document,
+        standing=standing(document),
         film=film_of(studios[0]),
         routes=list(LEAK_REGIONS),
         figures={name: embed(save_figure(figure, figures / f"{name}.png")) for name, figure in drawn.items()},
@@ -53,18 +54,39 @@ def render_rehearsal(result: RehearsedCase, document: RehearsalDocument, folder:
     )
 
 
+def standing(document: RehearsalDocument) -> Literal["good", "open", "bad"]:
+    """Colour of the verdict: what the ensemble's interval shows, not what its share happens to be.
+
+    A few injections without a leak leave the interval above the probability that counts as safe: open.
+    """
+    if any(document.first_leak_ml[route] for route in CANAL_ROUTES):
+        return "bad"
+    if document.p_leak is None or document.safe_probability is None:
+        return "open"
+    low, high = document.p_leak["canal"].interval
+    if low > document.safe_probability:
+        return "bad"
+    return "good" if high <= document.safe_probability else "open"
+
+
 def _scenario_figure(result: RehearsedCase, studios: list[Studio]) -> Figure:
-    """Every scenario at its end, side by side, and the canal leak of all of them."""
+    """Every scenario at its end in one slice, and the canal leak of all of them."""
     n = len(studios)
+    # All in the slice of the largest canal leak, so that they can be compared.
+    number, worst = max(enumerate(studios, start=1), key=lambda each: each[1].leaked_canal_ml)
     figure = Figure(figsize=(max(3.1 * n, 8.0), 8.6), layout="constrained")
+    figure.suptitle(
+        f"all in one axial slice, z = {worst.place_mm[2]:.0f} mm, at {worst.place_name} of scenario {number}",
+        fontsize=10,
+    )
     rows = figure.subplots(3, n, squeeze=False, height_ratios=(1.0, 0.7, 0.9))
     for number, (column, studio) in enumerate(zip(rows.T, studios, strict=True)):
         amount = np.asarray(studio.done.result.cement.array)
-        _, hu, cement, canal = studio.slices(amount)[0]
+        _, hu, cement, canal = studio.slices(amount, worst.place_mm)[0]
         column[0].imshow(hu, cmap="gray", vmin=-150, vmax=700)
         column[0].imshow(np.ma.masked_less(cement, 0.05), cmap=FILLING, vmin=0, vmax=1, alpha=0.8)
         if 0 < canal.sum() < canal.size:
-            column[0].contour(canal, levels=[0.5], colors="#4cc9f0", linewidths=0.8)
+            column[0].contour(canal, levels=[0.5], colors=CANAL, linewidths=0.8)
         column[0].set_title(_wrapped(f"{number + 1}: {studio.done.scenario.name}"), fontsize=9)
         column[1].imshow(studio.solids(amount))
         for ax in column[:2]:
@@ -82,6 +104,7 @@ def _scenario_figure(result: RehearsedCase, studios: list[Studio]) -> Figure:
     below.axhline(value("cement.leak_threshold_ml"), color="0.5", lw=0.8, ls=":")
     _label(below, "injected, mL", "leaked, mL", "leak into the canal (solid) and by all routes (dashed)")
     below.legend(fontsize=8, frameon=False, ncols=2)
+    colour_legend(figure)
     return figure
 
 
@@ -104,7 +127,7 @@ def _leak_figure(result: RehearsedCase) -> Figure:
     _label(axes[0], "injected, mL", "leaked, mL", "single injection")
     axes[1].plot(r.injected_ml, r.tip_kpa, color="#1c2733")
     axes[1].set_ylim(bottom=0)
-    _label(axes[1], "injected, mL", "pressure at the tip, kPa", "pressure")
+    _label(axes[1], "injected, mL", "pressure at the tip, kPa (100 kPa: 1 bar)", "pressure")
     if result.ensemble is None:
         axes[2].text(0.5, 0.5, "no ensemble was run", ha="center", va="center", color="0.4")
         axes[2].set_axis_off()

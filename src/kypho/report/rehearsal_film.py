@@ -7,8 +7,11 @@ import io
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
@@ -29,7 +32,7 @@ from kypho.fluoroscopy import (
 from kypho.report.rehearsal_solid import SolidView
 from kypho.space import Volume, resample
 
-__all__ = ["COLOURS", "FILLING", "Studio", "film_of"]
+__all__ = ["CANAL", "COLOURS", "FILLING", "Studio", "colour_legend", "film_of"]
 
 CEMENT_PER_MM = (
     0.07  # numerics: contrast of barium-loaded PMMA on the drawn frame, a look and not a measurement
@@ -47,7 +50,7 @@ COLOURS = {
     "venous": "#1b2f7a",
 }
 """Apart from each other in hue and in lightness, and from the cement's yellow."""
-CEMENT, STEEL = "#f2a541", "#8a939c"
+CEMENT, STEEL, CANAL = "#f2a541", "#8a939c", "#4cc9f0"
 FILLING = "Wistia"
 """Colours of a slice's filling, yellow to orange: red is what lies in the canal."""
 BONY = (*INSIDE, "cortex", "endplate", "posterior_elements", "cannula")
@@ -94,9 +97,7 @@ class Studio:
         if leak.sum() * self.grid.voxel_mm3 * 1e-3 >= value("cement.leak_threshold_ml"):
             k, j, i = (int(np.argmax(leak.sum(axis=axes))) for axes in ((1, 2), (0, 2), (0, 1)))
             return k, j, i
-        index = np.rint(self.grid.to_index(self.outlet_mm)).astype(int)
-        k, j, i = (int(n) for n in np.clip(index, 0, np.array(self.grid.shape) - 1))
-        return k, j, i
+        return self._cell(self.outlet_mm)
 
     def film(self, view: str, amount: NDArray[np.float32]) -> NDArray[np.float64]:
         """The fluoroscopy frame with this much cement (volume fraction per cell)."""
@@ -114,28 +115,61 @@ class Studio:
             parts.append((filled & where, COLOURS[route]))
         return self.solid.picture([(filled & ~outside, CEMENT), (self.steel, STEEL), *parts])
 
-    def slices(self, amount: NDArray[np.float32]) -> list[tuple[str, NDArray, NDArray, NDArray]]:
-        """Name, CT, cement and canal of the three slices; head up, the patient's right on the left."""
-        k, j, i = self.place
+    def _cell(self, point_mm: NDArray[np.float64]) -> tuple[int, int, int]:
+        """The cell (k, j, i) that holds an LPS point, or the nearest to it."""
+        index = np.rint(self.grid.to_index(point_mm)).astype(int)
+        k, j, i = (int(n) for n in np.clip(index, 0, np.array(self.grid.shape) - 1))
+        return k, j, i
+
+    @property
+    def leaked_canal_ml(self) -> float:
+        """Cement in the canal at the end."""
+        return float(sum(self.done.result.leaked_ml[route][-1] for route in CANAL_ROUTES))
+
+    @property
+    def place_name(self) -> str:
+        """What `place` is."""
+        return "the canal leak" if self.canal[self.place] else "the cement's outlet"
+
+    @property
+    def place_mm(self) -> NDArray[np.float64]:
+        """LPS point of `place`."""
+        return np.asarray(self.grid.to_world(np.array(self.place, float)))
+
+    def slices(
+        self, amount: NDArray[np.float32], place_mm: NDArray[np.float64]
+    ) -> list[tuple[str, NDArray, NDArray, NDArray]]:
+        """Name, CT, cement and canal of slices through a point; head up, the patient's right on the left."""
+        k, j, i = self._cell(place_mm)
         cuts: dict[str, Any] = {"axial": np.s_[k], "sagittal": np.s_[::-1, :, i], "coronal": np.s_[::-1, j]}
         return [(name, self.hu[cut], amount[cut], self.canal[cut]) for name, cut in cuts.items()]
+
+
+def colour_legend(figure: Figure) -> None:
+    """What the colours of slices and solids stand for, below everything else."""
+    kinds = {"cement in bone": CEMENT} | {route.replace("_", " "): COLOURS[route] for route in COLOURS}
+    handles: list[Artist] = [Patch(color=colour, label=name) for name, colour in kinds.items()]
+    handles += [
+        Patch(color=STEEL, label="cannula"),
+        Line2D([], [], color=CANAL, label="outline of the canal"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
 
 
 def film_of(studio: Studio) -> list[dict[str, Any]]:
     """One picture per kept frame, as data addresses, with what had been injected and leaked."""
     done = studio.done
-    figure = Figure(figsize=(9.6, 6.6))
+    figure = Figure(figsize=(9.6, 7.0))
     figure.set_layout_engine("constrained", h_pad=0.1)
     axes = figure.subplots(2, 3).ravel()
     empty = np.zeros(studio.grid.shape, np.float32)
-    where = "the canal leak" if studio.canal[studio.place] else "the cement's outlet"
     layers = []
-    for ax, (name, hu, cement, canal) in zip(axes[:3], studio.slices(empty), strict=True):
+    for ax, (name, hu, cement, canal) in zip(axes[:3], studio.slices(empty, studio.place_mm), strict=True):
         ax.imshow(hu, cmap="gray", vmin=-150, vmax=700)
         layers.append(ax.imshow(_clear(cement), cmap=FILLING, vmin=0, vmax=1, alpha=0.8))
         if 0 < canal.sum() < canal.size:
-            ax.contour(canal, levels=[0.5], colors="#4cc9f0", linewidths=0.8)
-        ax.set_title(f"{name}, at {where}", fontsize=10)
+            ax.contour(canal, levels=[0.5], colors=CANAL, linewidths=0.8)
+        ax.set_title(f"{name}, at {studio.place_name}", fontsize=10)
         _letters(ax, *("AP" if name == "sagittal" else "RL"))
     solid = axes[3].imshow(studio.solids(empty))
     axes[3].set_title("from behind and the left", fontsize=10)
@@ -148,10 +182,11 @@ def film_of(studio: Studio) -> list[dict[str, Any]]:
     for ax in axes:
         ax.set_axis_off()
         ax.set_anchor("N")
+    colour_legend(figure)
     pictures = []
     for shot in done.result.frames:
         amount = (shot.saturation / 255.0 * done.bone.porosity).astype(np.float32)
-        for layer, (_, _, cement, _) in zip(layers, studio.slices(amount), strict=True):
+        for layer, (_, _, cement, _) in zip(layers, studio.slices(amount, studio.place_mm), strict=True):
             layer.set_data(_clear(cement))
         solid.set_data(studio.solids(amount))
         for name, shadow in shadows.items():
