@@ -1,4 +1,4 @@
-"""Pictures of an assessment: the body in two planes, and its cortex unfolded."""
+"""Pictures of an assessment: the body in two planes, and its cortex unfolded and in space."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from kypho.fracture.walls import Wall
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
+    from mpl_toolkits.mplot3d.axes3d import Axes3D
 
 __all__ = ["body_figure", "cortex_figure"]
 
@@ -26,6 +28,12 @@ TITLES = {
     "left": "left wall",
     "posterior": "posterior wall",
 }
+VIEWS = {55.0: "from behind and the left", 235.0: "from the front and the right"}
+"""Directions of view about the superior axis, degrees from the patient's left towards the back."""
+
+LONGEST_MM = 2.0  # numerics: three pixels
+MOST_DENSE = 1.3
+"""Share of the wall's median at which the colours end."""
 
 
 def body_figure(vertebra: Vertebra, result: Assessment) -> Figure:
@@ -91,17 +99,23 @@ def _against(loss: float | None) -> str:
 
 
 def cortex_figure(result: Assessment) -> Figure:
-    """The four walls unfolded to one scale, dense cortex dark, openings red; how deep the posterior is."""
+    """The walls unfolded to one scale and in space, dense cortex dark, openings red; how deep one is."""
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
     colours = LinearSegmentedColormap.from_list("cortex", ["#c1121f", "#f4a261", "#e9ecef", "#1d3557"])
-    figure = Figure(figsize=(9.0, 5.4), layout="constrained")
-    *maps, deep, empty = figure.subplots(2, 3, sharex=True, sharey=True).ravel()
+    figure = Figure(figsize=(9.0, 8.8), layout="constrained")
+    rows = figure.add_gridspec(2, 1, height_ratios=(5.4, 3.4))
+    flat, solid = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
+    *maps, deep, empty = flat.subplots(2, 3, sharex=True, sharey=True).ravel()
     empty.set_axis_off()
+    for n, (azimuth, seen_from) in enumerate(VIEWS.items(), start=1):
+        space = solid.add_subplot(1, 2, n, projection="3d")
+        _in_space(space, result, colours, azimuth)
+        space.set_title(seen_from, fontsize=9)
     for axes, name in zip(maps, WALL_ORDER, strict=True):
         wall = result.walls[name]
-        density = _map(axes, wall, wall.left_of_density, TITLES[name], cmap=colours, vmin=0, vmax=1.3)
+        density = _map(axes, wall, wall.left_of_density, TITLES[name], cmap=colours, vmin=0, vmax=MOST_DENSE)
     wall = result.walls["posterior"]
     title = "depth of dense bone behind the\nposterior wall's surface, at most"
     depth = _map(deep, wall, wall.thickness_mm, title, cmap="cividis", vmin=0, vmax=4)
@@ -113,7 +127,7 @@ def cortex_figure(result: Assessment) -> Figure:
         (depth, 0.7, "depth, mm"),
     )
     for image, place, label in bars:
-        bar = figure.colorbar(
+        bar = flat.colorbar(
             image, cax=empty.inset_axes((0.05, 1 - place - 0.05, 0.9, 0.1)), orientation="horizontal"
         )
         bar.set_label(label, fontsize=8)
@@ -130,6 +144,45 @@ def _map(axes: Axes, wall: Wall, values: NDArray[np.float64], title: str, **look
     axes.set_xlabel(f"mm towards the {along}", fontsize=8)
     axes.tick_params(labelsize=7, labelbottom=True)
     return image
+
+
+def _in_space(axes: Axes3D, result: Assessment, colours: Colormap, azimuth: float) -> None:
+    """The four walls as shaded surfaces, each facet in the colour of its density."""
+    from matplotlib.colors import LightSource
+    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+
+    facets, shares = [], []
+    for name in WALL_ORDER:
+        wall = result.walls[name]
+        points, left = _surface_mm(wall), wall.left_of_density
+        corners = [np.s_[:-1, :-1], np.s_[1:, :-1], np.s_[1:, 1:], np.s_[:-1, 1:]]
+        if (wall.axis == "x") == (wall.sign > 0):
+            corners.reverse()  # outward normals, which the light falls on
+        facet = np.stack([points[corner] for corner in corners], axis=2)
+        # A facet much longer than a pixel bridges a step behind the wall: NaN compares as false.
+        whole = np.ptp(facet, axis=2).max(axis=-1) <= LONGEST_MM
+        facets.append(facet[whole])
+        shares.append(np.mean([left[corner][whole] for corner in corners], axis=0))
+    every = np.concatenate(facets)
+    axes.set_axis_off()
+    if not len(every):
+        return
+    light = LightSource(azdeg=azimuth - 45, altdeg=40)
+    colour = colours(np.concatenate(shares) / MOST_DENSE)
+    axes.add_collection3d(
+        Poly3DCollection(every, facecolors=colour, edgecolors=colour, shade=True, lightsource=light)
+    )
+    low, high = every.min(axis=(0, 1)), every.max(axis=(0, 1))
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
+    axes.set_box_aspect(high - low, zoom=1.5)
+    axes.view_init(elev=20, azim=azimuth)
+
+
+def _surface_mm(wall: Wall) -> NDArray[np.float64]:
+    """Local points (left, posterior, superior) of a wall's surface, shape (n_up, n_across, 3); NaN unseen."""
+    up, across = np.meshgrid(wall.up_mm, wall.across_mm, indexing="ij")
+    out = np.where(wall.seen, wall.sign * wall.position_mm, np.nan)
+    return np.stack([out, across, up] if wall.axis == "x" else [across, out, up], axis=-1)
 
 
 def _seen_mm(wall: Wall) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
