@@ -18,10 +18,10 @@ demo: $(STAMP)        ## plan T7 of the bundled CT
 	$(BIN)/kypho plan kypho-demo/input/t5-t9_ct.nii.gz --labels kypho-demo/input/t5-t9_labels.nii.gz --level T7 --out kypho-demo/T7
 
 test: $(STAMP)        ## the default tests, minutes
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 slow: $(STAMP)        ## the fine validations
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
