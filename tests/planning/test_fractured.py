@@ -32,6 +32,22 @@ def test_metal_in_the_body_is_named(foreign_ml, named):
     assert any("2.4 mL of metal or cement" in note for note in notes) == named
 
 
+@pytest.mark.parametrize(
+    ("across_mm", "preferred"), [(5.0, "other side"), (-5.0, "other side"), (2.0, "neither")]
+)
+def test_a_defect_across_the_midline_favours_no_side_and_that_is_said(across_mm, preferred):
+    hole = SimpleNamespace(wall="posterior", across_mm=across_mm, width_mm=6.0, area_mm2=28.0)
+    states = {"posterior_wall_defect": "present"}
+    assessment = SimpleNamespace(
+        foreign_ml=0.0,
+        clefts=(),
+        defects=(hole,),
+        finding=lambda name: SimpleNamespace(state=states.get(name, "absent")),
+    )
+    (note,) = considerations_of(assessment).notes
+    assert preferred in note
+
+
 def test_an_open_pedicle_is_not_passed(a_scene):
     plan = planned(a_scene, Considerations(closed={"left": HOLE}), strategy="bilateral")
     approach = next(a for a in plan.approaches if a.route == "transpedicular")

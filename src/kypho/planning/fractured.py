@@ -61,6 +61,9 @@ def considerations_of(assessment: Assessment) -> Considerations:
     for side, damage in damaged.items():
         what = damage.factor.replace("_", " ")
         notes.append(f"{what} on the {side} ({damage.area_mm2:.0f} mm2): the other side is preferred")
+    behind = "posterior_wall_defect"
+    if assessment.finding(behind).state == "present" and behind not in {d.factor for d in damaged.values()}:
+        notes.append("the defect of the posterior wall reaches over the midline: neither side is preferred")
     cleft = _cleft(assessment)
     if cleft is not None:
         notes.append("the tip aims at the intravertebral cleft, which cement fills first")
