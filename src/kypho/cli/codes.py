@@ -30,4 +30,4 @@ EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141
 """Standard output was closed before all of it was read, as by `| head`; files are written as without that."""
 EXIT_STOPPED = 143
-"""Stopped by SIGTERM; no result was written. Finished members of an ensemble are kept for the next run."""
+"""Stopped by SIGTERM; what was not finished was not written. Finished members of an ensemble are kept."""

@@ -88,9 +88,9 @@ def run() -> None:
     except KyphoError as error:
         _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; nothing was written", EXIT_INTERRUPTED)
+        _fail("interrupted; what was not finished was not written", EXIT_INTERRUPTED)
     except Stopped:
-        _fail("stopped; nothing was written", EXIT_STOPPED)
+        _fail("stopped; what was not finished was not written", EXIT_STOPPED)
     except typer.Exit as leave:
         sys.exit(leave.exit_code)
     except SystemExit as leave:

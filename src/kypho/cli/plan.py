@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -151,7 +152,8 @@ def _summary(document: PlanDocument, folder: Path) -> str:
     lines += [f"  note: {note}" for note in document.fracture_notes]
     lines.append(f"Report: {folder / 'report.html'}")
     if document.recommended is not None:
-        lines.append(f"Next: kypho rehearse, same CT, --labels and --level, --plan {folder} --out {folder}")
+        place = shlex.quote(str(folder))
+        lines.append(f"Next: kypho rehearse, same CT, --labels and --level, --plan {place} --out {place}")
     lines.append("Research and education; not a medical device.")
     return "\n".join(lines)
 
@@ -169,5 +171,10 @@ def _needle_line(needle: NeedlePart) -> str:
         f"  {needle.side}, {needle.device} ({needle.outer_diameter_mm:.2f} mm): "
         f"canal margin {needle.margins_mm['canal']:.1f} mm, grade {grade}, "
         f"AP/lateral rule {rule}, "
-        f"canal touched in {100 * needle.robustness.p_canal:.0f} % of displaced needles"
+        f"canal touched in {_share(needle.robustness.p_canal)} % of displaced needles"
     )
+
+
+def _share(p: float) -> str:
+    """A share in per cent; none of some thousand draws is not never."""
+    return "under 1" if p < 0.005 else f"{100 * p:.0f}"

@@ -55,7 +55,10 @@ IF_PRESENT: dict[str, tuple[tuple[Topic, str], ...]] = {
     "low_bone_density": (("needle", "Soft bone: the needle advances easily; do not lean on it."),),
     "pathological_fracture": (
         ("imaging", "Look for the primary tumour before or together with the operation; take a biopsy."),
-        ("cement", "The models for osteoporosis do not apply; `--metastasis` uses the one for metastasis."),
+        (
+            "cement",
+            "The models for osteoporosis do not apply; `--metastasis GROWTH` uses the one for metastasis.",
+        ),
     ),
     "cord_compression": (
         ("needle", "The MR shows the cord compressed: cement alone does not free it; ask a surgeon first."),

@@ -62,7 +62,7 @@ class Wall:
         whole_hu: density where it is whole: its median, or that of walls like it if most of it is gone.
         judged_by: words for that.
         axis: the viewing axis, of the vertebra's frame.
-        sign: -1 where that axis points into the bone.
+        sign: -1 where that axis points into the body; 1 for pedicles.
         part: whose wall it is.
     """
 

@@ -119,9 +119,12 @@ def cortex_figure(result: Assessment) -> Figure:
     wall = result.walls["posterior"]
     title = "depth of dense bone behind the\nposterior wall's surface, at most"
     depth = _map(deep, wall, wall.thickness_mm, title, cmap="cividis", vmin=0, vmax=4)
-    limits = [_seen_mm(result.walls[name]) for name in WALL_ORDER]
-    deep.set_xlim(min(low[0] for low, _ in limits) - 2, max(high[0] for _, high in limits) + 2)
-    deep.set_ylim(min(low[1] for low, _ in limits) - 2, max(high[1] for _, high in limits) + 2)
+    seen = [_seen_mm(result.walls[name]) for name in WALL_ORDER if result.walls[name].seen.any()]
+    if seen:
+        low, high = (
+            end(corner, axis=0) for end, corner in zip((np.min, np.max), zip(*seen, strict=True), strict=True)
+        )
+        deep.set(xlim=(low[0] - 2, high[0] + 2), ylim=(low[1] - 2, high[1] + 2))
     bars = (
         (density, 0.25, "density left (1: the wall's median,\n0: soft tissue)"),
         (depth, 0.7, "depth, mm"),

@@ -17,11 +17,12 @@ from kypho.evidence import Record, record
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["embed", "own_and_others", "render_page", "save_figure"]
+__all__ = ["chance", "embed", "own_and_others", "render_page", "save_figure"]
 
 DPI = 110  # numerics: sharp on a screen and in print, small enough for one file
 
 PSI_PER_KPA = 0.1450377  # numerics: a definition; inflators are marked in psi
+LEAST_CHANCE = 0.0005  # numerics: what would round to nothing
 BAR_PER_KPA = 0.01  # numerics: a definition
 
 
@@ -38,11 +39,17 @@ def _environment() -> Environment:
     environment.filters["psi"] = lambda kpa: kpa * PSI_PER_KPA
     environment.filters["bar"] = lambda kpa: kpa * BAR_PER_KPA
     environment.filters["percent"] = lambda p: f"{100 * p:.1f}"
+    environment.filters["chance"] = chance
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["amount"] = _amount
     environment.filters["away"] = _away
     environment.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
     return environment
+
+
+def chance(p: float) -> str:
+    """A probability from some thousand draws in per cent: none of them is not never."""
+    return "under 0.1" if p < LEAST_CHANCE else f"{100 * p:.1f}"
 
 
 def _mm(x: float | None, digits: int = 1) -> str:

@@ -57,7 +57,8 @@ def render_rehearsal(result: RehearsedCase, document: RehearsalDocument, folder:
 def standing(document: RehearsalDocument) -> Literal["good", "open", "bad"]:
     """Colour of the verdict: what the ensemble's interval shows, not what its share happens to be.
 
-    A few injections without a leak leave the interval above the probability that counts as safe: open.
+    A few injections without a leak leave the interval above the probability that counts as safe, and a wall
+    that could not be assessed was rehearsed as sound: open.
     """
     if any(document.first_leak_ml[route] for route in CANAL_ROUTES):
         return "bad"
@@ -66,7 +67,10 @@ def standing(document: RehearsalDocument) -> Literal["good", "open", "bad"]:
     low, high = document.p_leak["canal"].interval
     if low > document.safe_probability:
         return "bad"
-    return "good" if high <= document.safe_probability else "open"
+    shown = (
+        high <= document.safe_probability and "not_assessable" not in document.flow_paths.findings.values()
+    )
+    return "good" if shown else "open"
 
 
 def _scenario_figure(result: RehearsedCase, studios: list[Studio]) -> Figure:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from kypho.errors import SettingsError
 from kypho.evidence import value
 
@@ -63,7 +65,7 @@ class RiskInputs:
             )
         if self.fill_fraction is not None and self.fill_fraction < 0:
             raise SettingsError(f"fill_fraction is a fraction of the body, got {self.fill_fraction}")
-        if self.fracture_age_days is not None and self.fracture_age_days < 0:
+        if self.fracture_age_days is not None and not 0 <= self.fracture_age_days < np.inf:
             raise SettingsError(f"the fracture's age must be 0 days or more, got {self.fracture_age_days}")
         if self.treated_levels is not None and self.treated_levels < 1:
             raise SettingsError(f"treated levels must be at least 1, got {self.treated_levels}")

@@ -35,7 +35,7 @@ class InputPart(Part):
     """The CT and the labels that were planned on."""
 
     ct_sha256: str
-    labels_sha256: str | None = Field(default=None, description="null in plans of before it was kept")
+    labels_sha256: str | None = Field(default=None, description="null in plans made before it was recorded")
     spacing_mm: Point = Field(description="voxel spacing along slice, row, column (k, j, i)")
 
 

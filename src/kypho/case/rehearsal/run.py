@@ -268,7 +268,7 @@ def _ensemble(
     notes = []
     if members is not None and members.damaged and len(kept) < settings.members:
         notes.append(
-            f"member {len(kept) + 1} that an earlier run kept was damaged: computed again from it on"
+            f"member {len(kept) + 1} of an earlier run was damaged: from there on they are computed again"
         )
 
     def keep(member: Member) -> None:
