@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from kypho.case.followup import store as store_module
 from kypho.case.followup.store import Store
+from kypho.case.followup.store_file import open_engine
 from kypho.cli.codes import EXIT_RED
 from kypho.cli.main import app
 from kypho.errors import RecordError, UnreadableFileError
@@ -255,3 +257,25 @@ def test_no_status_is_given_of_a_time_before_the_case(ward):
     shown = ward("follow", "status", "--now", "2023-01-01").splitlines()
     assert [line.split()[0] for line in shown if "overdue" in line] == ["a-0"]
     assert any("not judged" in line and "a-1" in line for line in shown)
+
+
+@pytest.mark.parametrize("verb", ["watch", "status"])
+def test_a_time_that_is_none_is_refused_and_not_taken_for_an_early_one(ward, verb):
+    with pytest.raises(RecordError, match="2024-13-77"):
+        ward("follow", verb, "--now", "2024-13-77")
+
+
+def test_a_case_unjudged_for_another_reason_than_a_later_beginning_does_not_leave_with_zero(ward):
+    """The clocks of Berlin skipped 02:30 on that night, those of UTC did not."""
+    ward("follow", "init", "a-0", "--at", "2022-12-01")
+    said = ward("follow", "watch", "--now", "2024-03-31T02:30", code=RecordError.exit_code)
+    assert "'a-1' not judged" in said
+    assert "'a-0' not judged" not in said
+
+
+def test_an_empty_store_is_named_without_its_password(ward, monkeypatch, tmp_path):
+    empty = open_engine(str(tmp_path / "empty.sqlite"), create=True)
+    monkeypatch.setattr(store_module, "open_engine", lambda *_, **__: empty)
+    said = ward("follow", "status", "--store", "postgresql+psycopg://nurse:hunter2@ward/follow")
+    assert "no case in postgresql+psycopg://nurse:***@ward/follow" in said
+    assert "hunter2" not in said

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -126,11 +127,18 @@ def status(
 
 
 def _states(store: str, case: str | None, now: str | None) -> tuple[list[Any], int]:
-    """The state of a case or of all; cases that cannot be read are named, and give the exit code, else 0."""
-    from kypho.case.followup.store import Store as Records
+    """The state of a case or of all; of several, one that cannot be judged is named and stops no other.
 
+    The exit code is that of such a case; one that begins later is no failure.
+    """
+    from kypho.case.followup.store import Store as Records
+    from kypho.followup import NotBegunError, parse_when
+
+    if now:
+        parse_when(now, ZoneInfo("UTC"))  # what is no time at all is refused before any case is looked at
     with Records(store, create=False) as records:
         found = [records.record(case)] if case else list(records.each())
+        where = records.where  # without the password of a URL
     broken = 0
     states = []
     for one in found:
@@ -140,12 +148,14 @@ def _states(store: str, case: str | None, now: str | None) -> tuple[list[Any], i
         else:
             try:
                 states.append(_judge(one, now))
-            except RecordError as problem:  # of several cases, one that begins later does not stop the others
+            except RecordError as problem:
                 if case:
                     raise
-                typer.echo(f"kypho: not judged: {problem}", err=True)
+                typer.echo(f"kypho: case {one.case!r} not judged: {problem}", err=True)
+                if not isinstance(problem, NotBegunError):
+                    broken = problem.exit_code
     if not found:
-        typer.echo(f"no case in {store}; start one with: kypho follow init", err=True)
+        typer.echo(f"no case in {where}; start one with: kypho follow init", err=True)
     return states, broken
 
 

@@ -8,7 +8,7 @@ from kypho.followup.identity import check_pseudonym
 from kypho.followup.record import Record, fold
 from kypho.followup.rules import TIERS, Alarm, Rule, evaluate, rules
 from kypho.followup.schedule import Slot, schedule
-from kypho.followup.status import Status, status
+from kypho.followup.status import NotBegunError, Status, status
 from kypho.followup.times import When, parse_when, utc_now
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Clock",
     "Event",
     "Fact",
+    "NotBegunError",
     "Record",
     "Rule",
     "Slot",

@@ -17,7 +17,11 @@ from kypho.followup.schedule import Slot, missing_facts, schedule
 from kypho.followup.segments import LEG_MUSCLES
 from kypho.followup.times import clock_time
 
-__all__ = ["Status", "status"]
+__all__ = ["NotBegunError", "Status", "status"]
+
+
+class NotBegunError(RecordError):
+    """The instant asked about lies before the case begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +75,7 @@ def status(record: Record, now: datetime) -> Status:
     Pure; the order in which events were entered does not matter.
 
     Raises:
-        RecordError: the instant lies before the case begins.
+        NotBegunError: the instant lies before the case begins.
     """
     record, now = _until(record, now), now.astimezone(record.zone)
     facts = facts_of(record.watched)
@@ -106,7 +110,7 @@ def _until(record: Record, now: datetime) -> Record:
     begins = min((event.when.start for event, _ in record.of(Enrolment)), default=None)
     if not past or (begins is not None and begins > now):
         first = begins or record.events[0].when.start
-        raise RecordError(
+        raise NotBegunError(
             f"{clock_time(now.astimezone(record.zone))} lies before case {record.case!r} begins, "
             f"{clock_time(first)}; judge it at a later time"
         )
