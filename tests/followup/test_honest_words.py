@@ -242,3 +242,22 @@ def test_an_offset_changes_nothing_but_the_clock(berlin):
     plain.exam("2024-02-02T03:00", legs="weak")
     now = datetime(2024, 2, 2, 5, tzinfo=UTC)
     assert status_lines(status(fold(plain.events), now)) == status_lines(berlin.status(now))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fires"),
+    [
+        ({"score": 8, "quality": "aching"}, {"score": 7, "quality": "electric", "trend": "new"}, True),
+        ({"score": 8, "quality": "electric"}, {"score": 7, "quality": "electric", "trend": "new"}, True),
+        ({"score": 8, "quality": "aching"}, {"score": 7, "quality": "electric"}, True),
+        ({"score": 8, "quality": "electric"}, {"score": 7, "quality": "electric"}, False),
+        ({"score": 8, "quality": "aching"}, {"score": 7, "quality": "aching", "trend": "new"}, False),
+    ],
+)
+def test_only_a_pain_of_nerve_quality_silences_one(bare, before, after, fires):
+    bare.exam("2024-01-31T09:00", pains=[{"site": "back", **before}])
+    bare.add("procedure", SURGERY, level="T7")
+    bare.exam(pains=[{"site": "back", **after}])
+    assert ("R5" in bare.fired()) is fires
+    rises = [fact.text for fact in bare.status().facts if fact.name == "pain.rise"]
+    assert all("up by 7" in text for text in rises) or after.get("trend") != "new"

@@ -136,22 +136,28 @@ def _pains(record: Record) -> Iterator[tuple[Event, Pain, bool]]:
             yield event, event.body.pain, event.body.during_injection
 
 
+def _of_nerve(pain: Pain) -> bool:
+    return pain.quality in NERVE_QUALITIES or pain.radiating == "yes"
+
+
 def _pain_facts(record: Record) -> Iterator[Fact]:
     top = min((body.level for _, body in record.procedures), key=segment_index)
     seen = list(_pains(record))
     for event, pain, during in seen:
         if not record.after_procedure(event) or pain.score == 0:
             continue
-        nerve = pain.quality in NERVE_QUALITIES or pain.radiating == "yes"
+        nerve = _of_nerve(pain)
         segmental = _segmental(pain, top, nerve)
         if during and nerve:
             text = f"{pain_words(pain)} during the injection"
             yield fact("pain.during_injection", 1, text, event.when, event.id)
         if nerve or segmental:
             known = [p for e, p, _ in seen if p.site == pain.site and _known_before(record, e, event)]
-            before = _score_before(pain, known)
-            if nerve and before is not None:
-                yield from _rise(event, pain, before)
+            lowest = _score_before(pain, known)
+            if nerve and lowest is not None:
+                yield from _rise(event, pain, lowest)
+            # An aching back before is no reason to be silent about an electric one after.
+            before = _score_before(pain, [p for p in known if _of_nerve(p)]) if nerve else lowest
             # Nerve pain at the treated level counts if it rises; without a score before nobody can tell.
             untold = before is None and pain.site in LOCAL_SITES and pain.trend not in SETTLED
             if untold or (segmental and (pain.trend in ("new", "worse") or before is None)):
@@ -175,8 +181,9 @@ def _at_or_below(event: Event, pain: Pain, top: str, before: int | None) -> Fact
 
 def _score_before(pain: Pain, known: list[Pain]) -> int | None:
     """The least score of this pain on record before; 0 of a pain said to be new, None where unknown."""
-    scores = [p.score for p in known if p.score is not None]
-    return min(scores, default=0 if pain.trend == "new" else None)
+    if pain.trend == "new":
+        return 0
+    return min((p.score for p in known if p.score is not None), default=None)
 
 
 def _known_before(record: Record, earlier: Event, later: Event) -> bool:
