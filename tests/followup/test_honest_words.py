@@ -261,3 +261,31 @@ def test_only_a_pain_of_nerve_quality_silences_one(bare, before, after, fires):
     assert ("R5" in bare.fired()) is fires
     rises = [fact.text for fact in bare.status().facts if fact.name == "pain.rise"]
     assert all("up by 7" in text for text in rises) or after.get("trend") != "new"
+
+
+@pytest.mark.parametrize("role", ["nurse", "relative", "researcher"])
+def test_a_decompression_that_nobody_answers_for_still_asks_to_act(case, role):
+    case.exam("2024-02-03", legs="immobile")
+    case.add("operation", "2024-02-05", operation="laminectomy", decompression=True, role=role)
+    state = case.status()
+    words = action_words(alarm_of(state, "R4"), state)
+    assert words.startswith("do (act now): Alert the theatre")
+    assert words.endswith("(decompression recorded on 2024-02-05, not by a surgeon or physician)")
+    case.add("operation", "2024-02-05", operation="laminectomy", decompression=True, role="surgeon")
+    state = case.status()
+    assert action_words(alarm_of(state, "R4"), state).startswith("was due then: ")
+
+
+def test_an_alarm_from_a_date_that_was_taken_back_says_so(bare):
+    """No fact rests on the date of the procedure; the missing examinations do."""
+    early = bare.add("procedure", "2024-01-21", level="T7", role="nurse")
+    bare.add("procedure", "2024-02-28", level="T7", role="nurse", corrects=early.id)
+    state = bare.status()
+    assert "R11" in bare.fired()
+    assert any("still counted" in gap and early.id in gap for gap in state.unknown)
+
+
+def test_a_note_taken_back_is_no_unknown(case):
+    note = case.add("note", "2024-02-10", text="x", role="nurse")
+    case.add("retraction", "2024-02-11", reason="typo", corrects=note.id, role="nurse")
+    assert not any(note.id in gap for gap in case.status().unknown)

@@ -94,7 +94,9 @@ class Alarm:
         act_by: the instant by which to act, counted from the end of `since`. Past or not, the act stands.
         facts: the facts that make it fire.
         closed_by: id of the decision that answers for all these facts, or None while active.
-        treated: when the cord was decompressed after all these facts. The alarm stays; its act was due then.
+        treated: when the cord was decompressed after all these facts, as a surgeon or physician entered it.
+            The alarm stays; its act was due then.
+        said_treated: the same where only others entered it. The act is still due.
     """
 
     rule: Rule
@@ -103,6 +105,7 @@ class Alarm:
     facts: tuple[Fact, ...]
     closed_by: str | None = None
     treated: When | None = None
+    said_treated: When | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -8,7 +8,18 @@ from zoneinfo import ZoneInfo
 
 from kypho.errors import RecordError
 from kypho.followup.clocks import Clock, clocks
-from kypho.followup.events import Decision, Enrolment, Event
+from kypho.followup.events import (
+    ANSWERABLE,
+    Decision,
+    Diagnosis,
+    Enrolment,
+    Event,
+    Examination,
+    Imaging,
+    Lab,
+    Procedure,
+    Symptom,
+)
 from kypho.followup.facts import Fact, concerns_cord, facts_of
 from kypho.followup.facts_neuro import bladder_tested, legs_tested, sensation_tested
 from kypho.followup.record import Record, fold
@@ -18,6 +29,10 @@ from kypho.followup.segments import LEG_MUSCLES
 from kypho.followup.times import clock_time
 
 __all__ = ["NotBegunError", "Status", "status"]
+
+
+COUNTED = (Procedure, Examination, Symptom, Lab, Imaging, Diagnosis)
+"""What alarms are made of; of decisions and operations only those that stand answer them."""
 
 
 class NotBegunError(RecordError):
@@ -97,7 +112,7 @@ def status(record: Record, now: datetime) -> Status:
         slots=slots,
         clocks=clocks(record, facts, now),
         facts=facts,
-        unknown=(*_unknown(record), *_unanswered(record, facts)),
+        unknown=(*_unknown(record), *_unanswered(record)),
         rules_version=rules_version(),
     )
 
@@ -122,12 +137,18 @@ def _on_clocks(alarm: Alarm, record: Record) -> Alarm:
 
 
 def _treated(alarm: Alarm, record: Record) -> Alarm:
-    """Say when the cord was decompressed, if that was after everything that makes the alarm fire."""
+    """Say when the cord was decompressed, if that was after everything that makes the alarm fire.
+
+    Only a surgeon or physician takes the urgency from an alarm; what others entered is told beside it.
+    """
     if alarm.closed_by is not None or not all(concerns_cord(fact) for fact in alarm.facts):
         return alarm
-    cuts = [event.when for event, _ in record.decompressions]
-    after = [cut for cut in cuts if all(fact.when.before(cut) for fact in alarm.facts)]
-    return replace(alarm, treated=after[0]) if after else alarm
+    cuts = [event for event, _ in record.decompressions]
+    after = [cut for cut in cuts if all(fact.when.before(cut.when) for fact in alarm.facts)]
+    answered = [cut.when for cut in after if cut.role in ANSWERABLE]
+    if answered:
+        return replace(alarm, treated=answered[0])
+    return replace(alarm, said_treated=after[0].when) if after else alarm
 
 
 def _closed(alarm: Alarm, record: Record) -> Alarm:
@@ -178,10 +199,11 @@ def _unknown(record: Record) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _unanswered(record: Record, facts: tuple[Fact, ...]) -> tuple[str, ...]:
-    """Whether a correction is right on which alarms depend, and that no surgeon or physician has made."""
+def _unanswered(record: Record) -> tuple[str, ...]:
+    """Entries that still count for alarms, since no surgeon or physician has taken them back."""
     standing = {event.id for event in record.events}
-    kept = [event.id for event in record.watched.events if event.id not in standing]
-    if not kept or facts == facts_of(record):
+    counting = (event for event in record.watched.events if isinstance(event.body, COUNTED))
+    kept = [event.id for event in counting if event.id not in standing]
+    if not kept:
         return ()
     return (f"taken back, but not by a surgeon or physician, so still counted: {', '.join(kept)}",)

@@ -113,7 +113,10 @@ def action_words(alarm: Alarm, state: Status) -> str:
     if alarm.treated is not None:
         done = f"decompression recorded on {alarm.treated.words}; no decision yet"
         return f"was due then: {alarm.rule.action} ({done})"
-    return f"do ({'act now' if alarm.act_by < state.now else _deadline(alarm)}): {alarm.rule.action}"
+    words = f"do ({'act now' if alarm.act_by < state.now else _deadline(alarm)}): {alarm.rule.action}"
+    if alarm.said_treated is not None:
+        words += f" (decompression recorded on {alarm.said_treated.words}, not by a surgeon or physician)"
+    return words
 
 
 def _deadline(alarm: Alarm) -> str:
