@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from kypho.case.layout import WRITES
 from kypho.case.schemas import json_schema
 from kypho.cli.main import app
 from kypho.errors import ChoiceNeededError, LevelError, SettingsError
@@ -149,6 +150,7 @@ def test_a_phantom_is_written_with_its_truth(tmp_path):
         "--collapse", "wedge=40", "--cleft", "gas=0.8", "--wall", "posterior=40,0.2,0.5",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
+    assert {path.name for path in out.iterdir()} == set(WRITES["phantom"])
     truth = json.loads((out / "truth.json").read_text())
     assert truth["synthetic"].startswith("SYNTHETIC")
     assert truth["height_loss_percent"]["anterior"] == pytest.approx(38, abs=2)

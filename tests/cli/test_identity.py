@@ -5,7 +5,7 @@ import re
 import sys
 import zlib
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "formats"))
 from dicom_builder import IDENTITY, SeriesSpec, ct_slices, save
 
 from kypho.anatomy import CANAL, build_vertebra
+from kypho.case.layout import WRITES
 from kypho.formats import read_ct, read_labels
 
 SAMPLE = files("kypho.formats") / "sample"
@@ -96,6 +97,8 @@ def test_nothing_written_or_printed_names_the_patient(ward, name):
         path.relative_to(case).as_posix(): path.read_bytes() for path in case.rglob("*") if path.is_file()
     }
     assert any(entry.endswith(".json") for entry in written)
+    # What is not listed there is not looked for before the work.
+    assert not [entry for entry in written if not any(PurePath(entry).match(own) for own in WRITES[command])]
     if command == "check":
         assert {"cement.seg.dcm", "leakage.sr.dcm"} <= set(written)
     shown = {"terminal": (done.stdout + done.stderr).encode(), **written}

@@ -94,6 +94,8 @@ def test_the_document_holds_what_it_promises(tmp_path: Path, capfd, monkeypatch)
         *("--compare", "volume=1.5,pause=none", "--out", out),
     )
     assert code == 0, told
+    written = [path.relative_to(out) for path in out.rglob("*") if path.is_file()]
+    assert not [path for path in written if not any(path.match(own) for own in WRITES["rehearse"])]
     content = json.loads((out / "rehearsal.json").read_text())
     document = RehearsalDocument.model_validate(content)
     promised = (
@@ -283,7 +285,7 @@ def test_a_kept_member_that_was_changed_is_computed_again(
     kept.write_text("\n".join([head, first, changed, *rest]))
     code, told, _ = outcome(capfd, monkeypatch, *words, tmp_path / "out")
     assert code == 0
-    assert "member 2 that an earlier run kept was damaged" in told
+    assert "member 2 of an earlier run was damaged" in told
     content = json.loads((tmp_path / "out" / "rehearsal.json").read_text())
     assert content["ensemble"]["resumed"] == 1
     assert "damaged" in " ".join(content["notes"])

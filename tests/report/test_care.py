@@ -13,6 +13,7 @@ from kypho.followup import fold, status, utc_now
 from kypho.followup.contradictions import contradictions
 from kypho.report.care import CARE_ITEMS, draft_lines, lint
 from kypho.report.care_export import case_html, export_case
+from kypho.report.timeline import trends_figure
 
 ROOT = Path(__file__).parents[2]
 HEAD = {"role": "physician"}
@@ -219,6 +220,45 @@ def test_docx_holds_the_draft(tmp_path):
     headings = [p.text for p in paper.paragraphs if p.style.name == "Heading 2"]
     assert headings == [f"{item}. {name}" for item, name in CARE_ITEMS.items()]
     assert len(paper.inline_shapes) == 2
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_docx_takes_what_an_older_record_may_hold(tmp_path):
+    """Two values at one instant, one with a control character, which XML cannot hold."""
+    docx = pytest.importorskip("docx")
+    values = [
+        {"kind": "lab", "at": "2024-02-03T10:00", "analyte": "urine_protein", "text": t} for t in ("1+", "2+")
+    ]
+    record = record_of(tmp_path, PROCEDURE, *values)
+    old = [
+        event.model_copy(update={"body": event.body.model_copy(update={"text": "1\x01+"})})
+        if event.kind == "lab" and event.body.text == "1+"
+        else event
+        for event in record.history
+    ]
+    record = fold(old)
+    export_case(record, status(record, utc_now()), tmp_path / "case.docx")
+    said = [p.text for p in docx.Document(str(tmp_path / "case.docx")).paragraphs]
+    assert any("CONTRADICTORY" in text and "1\ufffd+" in text for text in said)
+
+
+def test_a_bound_is_drawn_as_an_arrow_and_joined_to_nothing(tmp_path):
+    crp = {"kind": "lab", "analyte": "crp", "unit": "mg/L", "reference_high": 5}
+    record = record_of(
+        tmp_path,
+        PROCEDURE,
+        {**crp, "at": "2024-02-03T10:00", "value": 20},
+        {**crp, "at": "2024-02-04T10:00", "value": 100, "comparator": ">"},
+        {**crp, "at": "2024-02-20T10:00", "value": 5, "comparator": "<"},
+    )
+    panel = next(axes for axes in trends_figure(record).axes if axes.get_title(loc="left") == "Laboratory")
+    drawn = {c.get_label(): (c[0].get_marker(), c[0].get_linestyle()) for c in panel.containers}
+    (value, *_) = drawn
+    assert drawn == {
+        value: ("o", "-"),
+        f"{value}, at least": ("^", "None"),
+        f"{value}, at most": ("v", "None"),
+    }
 
 
 def test_an_unknown_ending_is_refused(tmp_path):

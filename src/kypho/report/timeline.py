@@ -20,7 +20,7 @@ from kypho.followup import Event, Record, Status
 from kypho.followup.events import Lab, Symptom
 from kypho.followup.facts_labs import describe
 from kypho.followup.labs import flag
-from kypho.report.follow_trends import TRENDS, Point, Trend
+from kypho.report.follow_trends import AT_LEAST, AT_MOST, TRENDS, Point, Trend
 from kypho.report.follow_words import describe_event
 
 __all__ = ["TIER_COLOURS", "Row", "png", "save_timeline", "timeline_figure", "trends_figure"]
@@ -36,6 +36,8 @@ KIND_COLOURS = {
     "treatment": "#666666",
     "encounter": "#999999",
 }
+BOUND_MARKERS = {AT_LEAST: "^", AT_MOST: "v"}
+"""Arrows to the side on which the value lies; no line joins them."""
 LEAD = timedelta(days=4)
 SHOWN_ROWS = 60
 LABEL_WIDTH = 58
@@ -220,12 +222,14 @@ def _panel(axes: Axes, trend: Trend, record: Record) -> None:
 def _series(axes: Axes, name: str, points: list[Point]) -> None:
     numbers: list[Any] = [mdates.date2num(when.start + (when.end - when.start) / 2) for when, _ in points]
     halves = [(mdates.date2num(when.end) - mdates.date2num(when.start)) / 2 for when, _ in points]
+    bound = next((end for end in BOUND_MARKERS if name.endswith(end)), None)
     axes.errorbar(
         numbers,
         [y for _, y in points],
         xerr=halves,
-        marker="o",
-        markersize=4,
+        marker="o" if bound is None else BOUND_MARKERS[bound],
+        markersize=4 if bound is None else 7,
+        linestyle="-" if bound is None else "none",
         linewidth=1.2,
         elinewidth=0.8,
         label=name,

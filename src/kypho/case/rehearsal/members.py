@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ MEMBERS_SCHEMA = "kypho.rehearsal-members/3"
 
 
 def inputs_hash(inputs: Mapping[str, Any]) -> str:
-    """SHA-256 of everything that decides a member: the inputs, the evidence records, the program."""
+    """SHA-256 of all that decides a member: the inputs, the evidence records, the program, what it keeps."""
     numbers = {key: item.value for key, item in sorted(all_records().items())}
-    text = json.dumps([__version__, dict(inputs), numbers], sort_keys=True, default=str)
+    parts = [part.name for part in fields(Member)]
+    text = json.dumps([__version__, parts, dict(inputs), numbers], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
