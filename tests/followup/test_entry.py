@@ -117,6 +117,7 @@ def test_an_unknown_zone_is_refused():
 WHO = [
     *("", "Anna Muster", "1234567", "x1234567", "a@b", "ä", "a" * 41),
     *("Hans.Mueller.1950", "mueller1950", "Mueller-1950-b", "MRN12345", "x.PatientID_123"),
+    *("case1950-mueller1960", "case1950mueller1960", "Li1966", "pt-Wu_1966"),
 ]
 
 
@@ -128,7 +129,18 @@ def test_what_is_no_pseudonym_is_refused(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["a", "founding-case", "pkp-2024", "cohort2024-001", "case-1950", "T7-1950", "s01.2019", "kypho-17"],
+    [
+        "a",
+        "founding-case",
+        "pkp-2024",
+        "cohort2024-001",
+        "case-1950",
+        "T7-1950",
+        "s01.2019",
+        "kypho-17",
+        "pt1950",
+        "case1950-pt1960",
+    ],
 )
 def test_a_pseudonym_with_a_number_passes(name):
     assert check_pseudonym(name) == name

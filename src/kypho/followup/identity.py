@@ -37,11 +37,12 @@ BORN = re.compile(
     rf"\b(?:born|birth|geb|geboren\w*|geburt\w*|n\u00e9e?|nacid[oa]|nat[oa])\b[^\d\n]{{0,12}}?{DATE}", re.I
 )
 """A word for birth with a whole date close behind it; a year alone may be known."""
-NAME_AND_YEAR = re.compile(r"(?:^|[^A-Za-z])([A-Za-z]{3,})[._-]*(?:19\d\d|200\d)(?!\d)")
-"""Letters with a year in which an adult patient can be born."""
+NAME_AND_YEAR = re.compile(r"(?<![A-Za-z])([A-Za-z]{2,})[._-]*(?:19\d\d|200\d)(?!\d)")
+"""Letters, two at least (Li, Wu), with a year in which an adult patient can be born."""
 COMMON_WORDS = (
     *("case", "cases", "patient", "pat", "subject", "sub", "site", "ward", "study", "cohort"),
     *("demo", "test", "example", "synthetic", "kypho", "pkp", "pvp"),
+    *("pt", "no", "nr", "id", "op", "ct", "mr"),
 )
 """Words of a pseudonym that are no name; then the four digits are a number, not a year."""
 
@@ -63,7 +64,7 @@ def check_pseudonym(case: str) -> str:
         raise RecordError(
             f"case {case!r} is no pseudonym; use a letter, then letters, digits, - _ . and no long number"
         )
-    named = NAME_AND_YEAR.search(case)
-    if LABELS.search(case) or (named and named[1].lower() not in COMMON_WORDS):
+    named = [found[1].lower() for found in NAME_AND_YEAR.finditer(case)]
+    if LABELS.search(case) or any(word not in COMMON_WORDS for word in named):
         raise RecordError(f"case {case!r} seems to tell who it is; take a pseudonym such as kypho-17")
     return case
