@@ -94,7 +94,7 @@ def case_docx(record: Record, state: Status) -> bytes:
             named = ", ".join(str(numbers[name]) for name in sentence.events)
             paper.add_paragraph(_whole(f"{sentence.text} [{named}]"))
         for problem in item.problems if item.sentences else ():
-            paper.add_paragraph().add_run(f"CONTRADICTORY: {problem}.").bold = True
+            paper.add_paragraph().add_run(_whole(f"CONTRADICTORY: {problem}.")).bold = True
         if not item.sentences:
             paper.add_paragraph().add_run("(not recorded)").italic = True
         if item.id == "7" and item.sentences:

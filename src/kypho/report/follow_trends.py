@@ -10,10 +10,13 @@ from kypho.followup.events import Examination, Lab, Symptom
 from kypho.followup.labs import analyte_words, analytes, convert
 from kypho.followup.segments import DERMATOMES, LEG_MUSCLES, segment_index
 
-__all__ = ["TRENDS", "Point", "Trend"]
+__all__ = ["AT_LEAST", "AT_MOST", "TRENDS", "Point", "Trend"]
 
 Point = tuple[When, float]
 Series = dict[str, list[Point]]
+AT_LEAST, AT_MOST = ", at least", ", at most"
+"""Ends of the names of series whose points are bounds: ">100" is no value of 100."""
+BOUNDS = {">": AT_LEAST, ">=": AT_LEAST, "<": AT_MOST, "<=": AT_MOST, None: ""}
 IN_WORDS = {"normal": 5.0, "immobile": 0.0}
 VOIDING = ("normal", "difficult", "retention", "incontinent")
 REPORTED = {
@@ -116,14 +119,18 @@ def _residual(record: Record) -> Series:
 
 
 def _labs(record: Record) -> Series:
-    """Each value over the upper end of its own laboratory's range, so that all share one axis."""
+    """Each value over the upper end of its own laboratory's range, so that all share one axis.
+
+    Bounds are series of their own, so that no line joins them to values.
+    """
     found: Series = {}
     for event, lab in record.of(Lab):
         if lab.value is not None and lab.unit is not None and lab.reference_high:
             units = analytes().get(lab.analyte, {}).get("units") or [lab.unit]
             amount = convert(lab.analyte, lab.value, lab.unit, units[0])
             top = convert(lab.analyte, lab.reference_high, lab.unit, units[0])
-            found.setdefault(analyte_words(lab.analyte), []).append((event.when, amount / top))
+            name = analyte_words(lab.analyte) + BOUNDS[lab.comparator]
+            found.setdefault(name, []).append((event.when, amount / top))
     return found
 
 
