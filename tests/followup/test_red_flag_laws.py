@@ -260,3 +260,11 @@ def test_an_operation_does_not_lower_the_tier(case):
     case.exam(legs="immobile")
     case.add("operation", "2024-02-03", operation="laminectomy", decompression=True)
     assert case.status().findings_tier == "red+"
+
+
+def test_what_another_moves_before_the_procedure_is_no_baseline(case):
+    """A correction that nobody answers for was on record when it was entered, not when the finding was."""
+    grave = case.exam("2024-02-02", sensory_level="L1", role="nurse")
+    assert "R2" in case.fired()
+    case.exam("2024-01-28T00:00", sensory_level="L1", corrects=grave.id, role="patient")
+    assert "R2" in case.fired()

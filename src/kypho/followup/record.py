@@ -117,7 +117,8 @@ class Record:
         return replace(
             self,
             events=tuple(sorted((*self.events, *more), key=_time_order)),
-            first_recorded={**kept.first_recorded, **self.first_recorded},
+            # A correction that nobody answers for stands for itself: it is as old as its own entry.
+            first_recorded={**self.first_recorded, **kept.first_recorded},
         )
 
     def after_procedure(self, event: Event) -> bool:
