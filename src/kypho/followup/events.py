@@ -264,6 +264,10 @@ class Event(Frozen):
         return event_id(self.case, self.when, self.role, self.source, self.corrects, self.body)
 
 
+CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+"""One text for one content."""
+
+
 def event_id(case: str, when: When, role: str, source: str, corrects: str | None, body: BaseModel) -> str:
     """Twenty hex digits of the SHA-256 of what the event says; its recording time is left out."""
     content: list[Any] = [
@@ -276,5 +280,4 @@ def event_id(case: str, when: When, role: str, source: str, corrects: str | None
         body.model_dump(mode="json", exclude_defaults=True),
         getattr(body, "kind", None),
     ]
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:20]
+    return hashlib.sha256(CANONICAL.encode(content).encode()).hexdigest()[:20]

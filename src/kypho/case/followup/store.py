@@ -32,6 +32,9 @@ DEFAULT_STORE = "kypho-follow.sqlite"
 """The store's file in the present folder where none is named."""
 
 _EVENTS = TypeAdapter(list[Event])
+FOUND_BY = ("case", "event_id", "kind", "recorded")
+"""The columns that find an event; its payload says the same."""
+READ = [events.c[name] for name in (*FOUND_BY, "payload")]
 
 
 class Store:
@@ -128,7 +131,7 @@ class Store:
 
     def each(self) -> Iterator[Record | UnreadableFileError]:
         """Every case, by pseudonym: its record, or what is wrong with it."""
-        query = sa.select(events).order_by(events.c.case, events.c.seq)
+        query = sa.select(*READ).order_by(events.c.case, events.c.seq)
         with self._errors(), self._engine.connect() as connection:
             rows = connection.execute(query).all()
         for _, group in groupby(rows, key=lambda row: row.case):
@@ -145,7 +148,7 @@ class Store:
             )
 
     def _read(self, connection: sa.Connection, case: str) -> list[Event]:
-        query = sa.select(events).where(events.c.case == case).order_by(events.c.seq)
+        query = sa.select(*READ).where(events.c.case == case).order_by(events.c.seq)
         return _trusted(connection.execute(query).all(), self.where)
 
     def _writer(self) -> sa.Connection:
@@ -183,13 +186,13 @@ def _accept(
 
 
 def _row(event: Event) -> dict[str, Any]:
-    return {**_found_by(event), "payload": event.model_dump_json(exclude_unset=True)}
+    columns = dict(zip(FOUND_BY, _found_by(event), strict=True))
+    return {**columns, "payload": event.model_dump_json(exclude_unset=True)}
 
 
-def _found_by(event: Event) -> dict[str, Any]:
-    """The columns that find an event, from what it says."""
-    recorded = event.recorded.isoformat()
-    return {"case": event.case, "event_id": event.id, "kind": event.kind, "recorded": recorded}
+def _found_by(event: Event) -> tuple[str, ...]:
+    """The columns `FOUND_BY`, from what an event says."""
+    return event.case, event.id, event.kind, event.recorded.isoformat()
 
 
 def _trusted(rows: Sequence[Any], where: str) -> list[Event]:
@@ -205,7 +208,7 @@ def _trusted(rows: Sequence[Any], where: str) -> list[Event]:
     if len(found) != len(rows):
         raise _altered(rows[0].case, "an event", where)
     for row, event in zip(rows, found, strict=True):
-        if event.id != event.content_id or any(row._mapping[k] != v for k, v in _found_by(event).items()):
+        if event.id != event.content_id or row[:-1] != _found_by(event):
             raise _altered(row.case, f"event {row.event_id}", where)
     return found
 
