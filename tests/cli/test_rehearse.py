@@ -230,6 +230,15 @@ def test_a_plan_is_taken_by_its_file_and_refused_if_it_is_none(tmp_path: Path, c
     assert outcome(capfd, monkeypatch, "--plan", plan)[0] == 11
 
 
+@pytest.fixture
+def _at_a_terminal() -> Iterator[None]:
+    """What a shell runs in the background ignores SIGINT; at a terminal it interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_at_a_terminal")
 @pytest.mark.parametrize(
     ("number", "ended", "told"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped")]
 )
