@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from kypho.case.rehearsal.choices import (
-    CEMENT,
-    GRID_MM,
-    MEMBERS,
-    MOST_COMPARED,
-    MOST_MEMBERS,
-    SEED,
-    STRATEGY,
-    Strategy,
-)
+from kypho.case.rehearsal import choices
 from kypho.cli.codes import EXIT_INTERRUPTED, EXIT_STOPPED
 from kypho.cli.inputs import READING, chosen_level, read_ct_and_labels
 from kypho.cli.options import PROCEDURE, AsJson, Ct, LabelFile, Level, Out, Procedure, Scheme, Series
@@ -44,7 +35,7 @@ NeedleLines = Annotated[
     list[str] | None,
     typer.Option("--needle", help="A needle instead: entry:tip as L,P,S:L,P,S in mm. Repeatable."),
 ]
-Approach = Annotated[str, typer.Option("--needles", help=f"One of: {', '.join(get_args(Strategy))}.")]
+Approach = Annotated[str, typer.Option("--needles", help=f"One of: {', '.join(get_args(choices.Strategy))}.")]
 # Reading the records is too slow for a --help: a test holds the words below to their names and numbers.
 CementName = Annotated[str, typer.Option("--cement", help="low, medium or high viscosity.")]
 VolumeMl = Annotated[
@@ -61,11 +52,11 @@ Others = Annotated[
     typer.Option(
         "--compare",
         help="Another scenario, for example 'cement=high,volume=4.5,procedure=pvp,needles=bilateral'. "
-        f"Up to {MOST_COMPARED}.",
+        f"Up to {choices.MOST_COMPARED}.",
     ),
 ]
 Members = Annotated[
-    int, typer.Option("--members", help=f"Size of the ensemble, 2 to {MOST_MEMBERS}; 0 for none.")
+    int, typer.Option("--members", help=f"Size of the ensemble, 2 to {choices.MOST_MEMBERS}; 0 for none.")
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the ensemble.")]
 Gauge = Annotated[
@@ -82,18 +73,18 @@ def rehearse(
     series: Series = None,
     plan: PlanFolder = None,
     needle: NeedleLines = None,
-    needles: Approach = STRATEGY,
+    needles: Approach = choices.STRATEGY,
     procedure: Procedure = PROCEDURE,
-    cement: CementName = CEMENT,
+    cement: CementName = choices.CEMENT,
     volume_ml: VolumeMl = None,
     rate_ml_min: RateMlMin = None,
     start_min: StartMin = None,
     pause: Pauses = None,
     compare: Others = None,
-    members: Members = MEMBERS,
-    seed: Seed = SEED,
+    members: Members = choices.MEMBERS,
+    seed: Seed = choices.SEED,
     gauge: Gauge = None,
-    grid_mm: GridMm = GRID_MM,
+    grid_mm: GridMm = choices.GRID_MM,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:

@@ -16,7 +16,10 @@ from kypho.fracture.assess import Assessment
 from kypho.fracture.walls import Opening, Wall
 from kypho.space import Volume
 
-__all__ = ["DamageRegions", "damage_regions"]
+__all__ = ["WAYS_OUT", "DamageRegions", "damage_regions"]
+
+WAYS_OUT = ("posterior_wall_defect", "cortical_defect", "pedicle_wall_defect", "intravertebral_cleft")
+"""The factors that have a place: where cement goes, and what a needle keeps away from or aims at."""
 
 THROUGH_MM = 2.5  # numerics: either way of the wall's surface, more than any cortex is thick
 
@@ -50,11 +53,10 @@ def damage_regions(vertebra: Vertebra, assessment: Assessment) -> DamageRegions:
     cleft = np.zeros(vertebra.grid.shape, bool)
     for cavity in assessment.clefts:
         cleft |= cavity.mask
-    factors = ("posterior_wall_defect", "cortical_defect", "pedicle_wall_defect", "intravertebral_cleft")
     return DamageRegions(
         walls=Volume(array=open_walls, grid=vertebra.grid, unit="label"),
         cleft=Volume(array=cleft, grid=vertebra.grid, unit="label"),
-        not_assessable=tuple(f for f in factors if assessment.finding(f).state == "not_assessable"),
+        not_assessable=tuple(f for f in WAYS_OUT if assessment.finding(f).state == "not_assessable"),
     )
 
 

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from kypho.anatomy import Side
 from kypho.evidence import value
 from kypho.fracture import Assessment
+from kypho.fracture.regions import WAYS_OUT
 from kypho.fracture.walls import Opening
 
 __all__ = ["SOUND", "Considerations", "Damage", "considerations_of"]
 
 SIDES: tuple[Side, Side] = ("left", "right")
-READ = ("pedicle_wall_defect", "cortical_defect", "posterior_wall_defect", "intravertebral_cleft")
-"""The factors of the assessment that bear on the needles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +71,7 @@ def considerations_of(assessment: Assessment) -> Considerations:
             f"{assessment.foreign_ml:.1f} mL of metal or cement lie in the body already: no needle is kept "
             "away from them, and what they hide was not assessed"
         )
-    unknown = [name for name in READ if assessment.finding(name).state == "not_assessable"]
+    unknown = [name for name in WAYS_OUT if assessment.finding(name).state == "not_assessable"]
     if unknown:
         names = ", ".join(name.replace("_", " ") for name in unknown)
         notes.append(f"not assessable on this scan, so not considered: {names}")

@@ -121,9 +121,8 @@ def cortex_figure(result: Assessment) -> Figure:
     depth = _map(deep, wall, wall.thickness_mm, title, cmap="cividis", vmin=0, vmax=4)
     seen = [_seen_mm(result.walls[name]) for name in WALL_ORDER if result.walls[name].seen.any()]
     if seen:
-        low, high = (
-            end(corner, axis=0) for end, corner in zip((np.min, np.max), zip(*seen, strict=True), strict=True)
-        )
+        low = np.min([corner for corner, _ in seen], axis=0)
+        high = np.max([corner for _, corner in seen], axis=0)
         deep.set(xlim=(low[0] - 2, high[0] + 2), ylim=(low[1] - 2, high[1] + 2))
     bars = (
         (density, 0.25, "density left (1: the wall's median,\n0: soft tissue)"),
@@ -142,7 +141,7 @@ def _map(axes: Axes, wall: Wall, values: NDArray[np.float64], title: str, **look
     """One wall unfolded, mm across and up."""
     extent = (wall.across_mm[0], wall.across_mm[-1], wall.up_mm[0], wall.up_mm[-1])
     image = axes.imshow(values, origin="lower", extent=extent, aspect="equal", **look)
-    along = "back" if wall.name in ("left", "right") else "patient's left"
+    along = "back" if wall.axis == "x" else "patient's left"
     axes.set_title(title, fontsize=9)
     axes.set_xlabel(f"mm towards the {along}", fontsize=8)
     axes.tick_params(labelsize=7, labelbottom=True)

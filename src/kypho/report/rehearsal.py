@@ -57,8 +57,8 @@ def render_rehearsal(result: RehearsedCase, document: RehearsalDocument, folder:
 def standing(document: RehearsalDocument) -> Literal["good", "open", "bad"]:
     """Colour of the verdict: what the ensemble's interval shows, not what its share happens to be.
 
-    A few injections without a leak leave the interval above the probability that counts as safe, and a wall
-    that could not be assessed was rehearsed as sound: open.
+    A few injections without a leak leave the interval above the probability that counts as safe, and what
+    could not be assessed was rehearsed as sound: open.
     """
     if any(document.first_leak_ml[route] for route in CANAL_ROUTES):
         return "bad"
